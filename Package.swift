@@ -1,0 +1,72 @@
+// swift-tools-version: 6.2
+// One target a room. A room names each room that it may enter; the build refuses any other import
+// (`--explicit-target-dependency-import-check error`). Layers, lowest first: doors to C, pure rooms, rooms with
+// I/O, assembly. Inside a layer: alphabetical.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// A C library of the system: module map and `shim.h`, nothing else.
+func door(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+/// A room of the house: a library target under `Sources`.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// The tests of one room, or of several rooms together.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "pushgate",
+    products: [.executable(name: "pushgate", targets: ["pushgate"])],
+    targets: [
+        // Doors to C
+        .target(name: "CLinux"),
+        door("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
+        .target(name: "CProtocolFiles", cSettings: [.disableWarning("c23-extensions")]),
+        door("CSodium", pkgConfig: "libsodium", apt: "libsodium-dev"),
+        door("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+        door("CUV", pkgConfig: "libuv", apt: "libuv1-dev"),
+
+        // Pure rooms
+        room("JSON"),
+        room("JSONRPC", ["JSON"]),
+        room("JSONSchema", ["JSON"]),
+        room("Providers", ["JSON", "PushCore"]),
+        room("PushCore", ["JSON", "JSONSchema"]),
+
+        // Rooms with I/O
+        room("EventLoop", ["CLinux", "CUV"]),
+        room("LocalProvider", ["CSQLite", "EventLoop", "JSON", "PushCore"]),
+        room("Store", ["CSQLite", "EventLoop", "PushCore"]),
+
+        // Assembly
+        room(
+            "Gateway",
+            [
+                "CLinux", "CPCRE2", "CProtocolFiles", "CSodium", "EventLoop", "JSON", "JSONRPC", "JSONSchema",
+                "LocalProvider", "Providers", "PushCore", "Store",
+            ]),
+        .executableTarget(
+            name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "JSON"], swiftSettings: strict),
+
+        // Tests
+        tests("EventLoopTests", ["CLinux", "CUV", "EventLoop"]),
+        tests("JSONTests", ["JSON"]),
+        tests("JSONRPCTests", ["JSON", "JSONRPC"]),
+        tests("JSONSchemaTests", ["JSON", "JSONSchema"]),
+        tests("LocalProviderTests", ["EventLoop", "JSON", "LocalProvider", "PushCore"]),
+        tests("ProvidersTests", ["JSON", "Providers", "PushCore"]),
+        tests("PushCoreTests", ["JSON", "JSONSchema", "PushCore"]),
+        tests("StoreTests", ["CSQLite", "EventLoop", "PushCore", "Store"]),
+    ]
+)
