@@ -1,0 +1,51 @@
+/// Why a record could not be written: what its error entry says (`error_type`, `error_resolve_text`).
+package struct Failure: Error, Equatable, Sendable {
+    /// The published four.
+    package enum Kind: String, Sendable, CaseIterable {
+        case `internal`
+        case transferData = "transfer_data"
+        case upstream
+        case authentication
+    }
+
+    package var kind: Kind
+    /// Stable and machine-readable; listed in `protocol/errors.json` under `record_errors`.
+    package var code: Code
+    /// What is wrong and what to do; never holds record contents.
+    package var text: String
+
+    package enum Code: String, Sendable, CaseIterable {
+        /// A value breaks the schema of its session.
+        case schemaViolation = "schema_violation"
+        /// A property that neither the schema nor passthrough allows.
+        case unknownProperty = "unknown_property"
+        /// A property that a new record needs is missing.
+        case missingRequired = "missing_required"
+        /// A match key fits several records.
+        case ambiguousMatch = "ambiguous_match"
+        /// `id` and the remembered record of `internal_id` differ.
+        case identityConflict = "identity_conflict"
+        /// Nothing to write and no known record to link to.
+        case nothingToWrite = "nothing_to_write"
+        /// Associations deeper than the ceiling.
+        case associationsTooDeep = "associations_too_deep"
+        /// `id` names no record at the provider.
+        case notFoundUpstream = "not_found_upstream"
+        /// The provider refused the record.
+        case refusedUpstream = "refused_upstream"
+        /// The provider could not be reached before the deadline.
+        case unavailableUpstream = "unavailable_upstream"
+        /// A request was sent and nobody knows whether it had an effect.
+        case outcomeUnknown = "outcome_unknown"
+        /// The transfer or its session was ended before the record was sent.
+        case cancelled
+        /// A fault of the gateway.
+        case fault
+    }
+
+    package init(_ kind: Kind, _ code: Code, _ text: String) {
+        self.kind = kind
+        self.code = code
+        self.text = text
+    }
+}

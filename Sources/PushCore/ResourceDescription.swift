@@ -1,0 +1,75 @@
+import JSON
+
+/// What the core needs to know of one resource of a provider; comes from its manifest.
+package struct ResourceDescription: Equatable, Sendable {
+    /// The provider's name of it, such as `contacts`.
+    package var name: String
+    package var endgrateType: String
+    package var displayName: String
+    package var fields: [Field]
+    /// Fields outside of `fields` are taken under their own name.
+    package var hasOpenFields: Bool
+    /// In the order of their rank (D5).
+    package var matchRules: [MatchRule]
+    /// Resources that a record of this one can be linked to.
+    package var links: [Link]
+
+    package struct Field: Equatable, Sendable {
+        package var name: String
+        package var title: String?
+        /// `string`, `number`, `boolean`, `array` or `object`.
+        package var type: String
+        /// Other names that callers use for it, normalised.
+        package var synonyms: [String]
+        /// Where its value comes from when the caller's schema has typed entries instead of a flat field.
+        package var entries: Entries?
+
+        package init(
+            name: String, title: String? = nil, type: String = "string", synonyms: [String] = [],
+            entries: Entries? = nil
+        ) {
+            self.name = name
+            self.title = title
+            self.type = type
+            self.synonyms = synonyms
+            self.entries = entries
+        }
+    }
+
+    /// A list of typed entries, such as `email_addresses: [{email_address, email_address_type}]`.
+    package struct Entries: Equatable, Sendable {
+        package var list: String
+        package var value: String
+
+        package init(list: String, value: String) {
+            self.list = list
+            self.value = value
+        }
+    }
+
+    package struct Link: Equatable, Sendable {
+        package var endgrateType: String
+        package var resource: String
+        /// True when a record can hold only one link of this kind.
+        package var isSingle: Bool
+
+        package init(endgrateType: String, resource: String, isSingle: Bool = false) {
+            self.endgrateType = endgrateType
+            self.resource = resource
+            self.isSingle = isSingle
+        }
+    }
+
+    package init(
+        name: String, endgrateType: String, displayName: String, fields: [Field] = [], hasOpenFields: Bool = true,
+        matchRules: [MatchRule] = [], links: [Link] = []
+    ) {
+        self.name = name
+        self.endgrateType = endgrateType
+        self.displayName = displayName
+        self.fields = fields
+        self.hasOpenFields = hasOpenFields
+        self.matchRules = matchRules
+        self.links = links
+    }
+}

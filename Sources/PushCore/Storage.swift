@@ -1,0 +1,172 @@
+// What the gateway asks of its store: changes, which become durable in groups, and queries, which read committed
+// state. Both are plain values, so that a test can keep a store in a dictionary.
+
+/// One change. All changes of one commit become durable together or not at all.
+package enum Change: Equatable, Sendable {
+    /// Inserts the session or makes a new revision of it; older revisions stay for the transfers that pin them.
+    case session(SessionRow)
+    /// Removes the session with its transfers, records, outcomes, errors and events; with `forget` the ledger of its
+    /// account and namespace too (`namespace` nil: not).
+    case sessionDeleted(Identifier, forgetting: LedgerScope?)
+    /// Inserts a transfer that is still arriving: it does not exist for a restart until `transferAccepted`.
+    case transferBegun(TransferRow)
+    case records([RecordRow])
+    /// All of it is there: from now on it is kept.
+    case transferAccepted(sequence: Int64)
+    /// Counts, published pages and completion of a transfer.
+    case transferAdvanced(sequence: Int64, counts: TransferCounts, published: Int32, completed: Int64?)
+    case intent(IntentRow)
+    case intentSettled(id: Int64, at: Int64)
+    case outcomes([OutcomeRow])
+    case ledger([LedgerRow])
+    case errors([ErrorRow])
+    case events([EventRow])
+    /// Position of a named consumer: the sequence of the last event it acknowledged.
+    case consumer(name: String, sequence: Int64, at: Int64)
+    /// Removes finished transfers and events that are older than their retention, at most `limit` transfers at a time.
+    case trim(transfersBefore: Int64, eventsBefore: Int64, limit: Int)
+}
+
+package struct LedgerScope: Hashable, Sendable {
+    package var account: AccountKey
+    package var namespace: String
+
+    package init(account: AccountKey, namespace: String) {
+        self.account = account
+        self.namespace = namespace
+    }
+}
+
+/// What a start needs to know before the first call is answered.
+package struct StoredState: Equatable, Sendable {
+    /// Random name of this store, made with it; part of every cursor (K26).
+    package var storeID: UInt64 = 0
+    package var sessions: [SessionRow] = []
+    /// Accepted and not completed, in the order of acceptance.
+    package var openTransfers: [TransferRow] = []
+    /// Not settled, oldest first.
+    package var openIntents: [IntentRow] = []
+    package var lastTransfer: Int64 = 0
+    package var lastIntent: Int64 = 0
+    package var lastError: Int64 = 0
+    package var lastEvent: Int64 = 0
+    /// Sequence of the oldest event that is still there; `lastEvent + 1` when there is none.
+    package var oldestEvent: Int64 = 1
+    package var consumers: [String: Int64] = [:]
+
+    package init() {}
+}
+
+/// A record with its outcome and those of its associated records, for results and for linking.
+package struct ResultRow: Equatable, Sendable {
+    package var record: RecordRow
+    package var outcome: OutcomeRow?
+    /// Direct children in the order pushed.
+    package var children: [Child] = []
+
+    package struct Child: Equatable, Sendable {
+        package var ordinal: Int32
+        package var schema: Int16
+        /// Nil while unfinished.
+        package var kind: OutcomeKind?
+        package var providerID: String?
+
+        package init(ordinal: Int32, schema: Int16, kind: OutcomeKind?, providerID: String?) {
+            self.ordinal = ordinal
+            self.schema = schema
+            self.kind = kind
+            self.providerID = providerID
+        }
+    }
+
+    package init(record: RecordRow, outcome: OutcomeRow?, children: [Child] = []) {
+        self.record = record
+        self.outcome = outcome
+        self.children = children
+    }
+}
+
+/// A read. Answers reflect every commit that was reported before the query was sent.
+package enum Query: Equatable, Sendable {
+    case transfer(id: Identifier)
+    case transferByKey(session: Identifier, idempotencyKey: String)
+    /// A revision of a session's definition.
+    case revision(session: Identifier, revision: Int32)
+    /// Records of a transfer without an outcome, after an ordinal, in order; with the finished children of each.
+    /// Cut at `limit` records or `bytes` of data, whichever comes first, but never empty while there is one.
+    case unfinished(transfer: Int64, after: Int32, limit: Int, bytes: Int)
+    /// The records at these ordinals.
+    case records(transfer: Int64, ordinals: [Int32])
+    /// Sizes in bytes of the stored data of finished top-level records from an index on (resuming pages after a start).
+    case finishedFrom(transfer: Int64, index: Int32)
+    case ledger(scope: LedgerScope, resource: String, internalIDs: [String])
+    /// Top-level records `offset ..< offset + limit`, or with `schema` the associated records of that schema in
+    /// first-seen order, each provider record once. Cut at `bytes` of data, but never empty while there is one.
+    case results(transfer: Int64, schema: Int16?, offset: Int, limit: Int, bytes: Int)
+    case errors(session: Identifier?, transfer: Identifier?, offset: Int, limit: Int)
+    /// Events after a sequence that fit the filter, at most `limit`; `data` ones with their results, `error` ones with
+    /// their entry. Cut at `bytes` of data, but never empty while there is one.
+    case events(after: Int64, filter: EventFilter, limit: Int, bytes: Int)
+}
+
+package struct EventFilter: Hashable, Sendable {
+    package var session: Identifier?
+    package var transfer: Identifier?
+    /// Nil: all.
+    package var kinds: Set<EventRow.Kind>?
+
+    package init(session: Identifier? = nil, transfer: Identifier? = nil, kinds: Set<EventRow.Kind>? = nil) {
+        self.session = session
+        self.transfer = transfer
+        self.kinds = kinds
+    }
+
+    package func admits(_ event: EventRow) -> Bool {
+        (session == nil || session == event.session) && (transfer == nil || transfer == event.transferID)
+            && (kinds?.contains(event.kind) ?? true)
+    }
+}
+
+package enum Answer: Equatable, Sendable {
+    case transfer(TransferRow?)
+    case revision([UInt8]?)
+    case unfinished([ResultRow], isLast: Bool)
+    case records([RecordRow])
+    /// Index and bytes of stored data of each finished top-level record.
+    case finishedFrom([FinishedRecord])
+    /// Known ids, by internal id.
+    case ledger([String: String])
+    /// `total`: how many the transfer has in all.
+    case results([ResultRow], total: Int)
+    case errors([ErrorRow], total: Int)
+    /// `examinedThrough`: every event up to this sequence was looked at; `oldest` and `latest` of the log.
+    case events([LoggedEvent], examinedThrough: Int64, oldest: Int64, latest: Int64)
+}
+
+package struct FinishedRecord: Equatable, Sendable {
+    package var index: Int32
+    package var bytes: Int32
+    package var kind: OutcomeKind
+
+    package init(index: Int32, bytes: Int32, kind: OutcomeKind) {
+        self.index = index
+        self.bytes = bytes
+        self.kind = kind
+    }
+}
+
+/// An event with what its payload is rendered from.
+package struct LoggedEvent: Equatable, Sendable {
+    package var event: EventRow
+    package var results: [ResultRow]
+    package var error: ErrorRow?
+    /// Definition of the session revision that its transfer pinned.
+    package var revision: Int32
+
+    package init(event: EventRow, results: [ResultRow] = [], error: ErrorRow? = nil, revision: Int32 = 0) {
+        self.event = event
+        self.results = results
+        self.error = error
+        self.revision = revision
+    }
+}
