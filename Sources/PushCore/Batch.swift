@@ -1,0 +1,152 @@
+import JSON
+
+/// Records that are sent together, from planning until their outcomes are on disk.
+struct Batch: Sendable {
+    enum Stage: Equatable, Sendable {
+        case readingLedger, lookingUp, committingIntent, exchanging
+        /// Waits until a time for another try of the same step.
+        case waiting(until: UInt64, retrying: Step)
+    }
+
+    enum Step: Equatable, Sendable {
+        case lookUp, write
+    }
+
+    struct Member: Sendable {
+        var record: PreparedRecord
+        var remembered: String?
+        var links: [LinkTarget] = []
+        var hasSearched = false
+        var warnings: [String] = []
+        /// Set when it is to be written: nil creates.
+        var write: Write?
+
+        struct Write: Sendable {
+            var target: String?
+            var fields: [Int]
+        }
+    }
+
+    let id: Int64
+    let account: AccountKey
+    let key: Lane.BatchKey
+    let began: UInt64
+    var members: [Member]
+    var stage = Stage.readingLedger
+    var answer = LookupAnswer()
+    var attempt: Int32 = 1
+    /// The intent of its write; 0 before there is one.
+    var intent: Int64 = 0
+
+    init(id: Int64, account: AccountKey, key: Lane.BatchKey, began: UInt64, members: [Member]) {
+        self.id = id
+        self.account = account
+        self.key = key
+        self.began = began
+        self.members = members
+    }
+
+    /// Places in `members` of those that are written.
+    var writing: [Int] { members.indices.filter { members[$0].write != nil } }
+
+    /// What has to be known before a decision: records by id, and searches for those that no id is known of.
+    func lookup() -> LookupRequest {
+        var ids: [String] = []
+        var searches: [LookupRequest.Search] = []
+        var seen: Set<LookupRequest.Search> = []
+        var named: Set<String> = []
+        for member in members where member.record.refusals.isEmpty {
+            if let id = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered) {
+                if answer.records[id] == nil && named.insert(id).inserted { ids.append(id) }
+            } else {
+                for search in DecisionInput.searches(for: member.record)
+                where answer.found[search] == nil && seen.insert(search).inserted {
+                    searches.append(search)
+                }
+            }
+        }
+        return LookupRequest(resource: key.resource, ids: ids, searches: searches)
+    }
+
+    func request() -> WriteRequest {
+        WriteRequest(
+            resource: key.resource, key: String(intent),
+            items: writing.map { place in
+                let member = members[place]
+                return WriteItem(
+                    trace: place, target: member.write?.target,
+                    fields: (member.write?.fields ?? []).map { member.record.fields[$0] }, links: member.links)
+            })
+    }
+
+    // MARK: The plan on disk
+
+    /// What was decided, for making the same request again after a restart: transfer, ordinal, trace, target, fields.
+    func planText() -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("namespace")
+        writer.string(key.namespace)
+        writer.key("items")
+        writer.beginArray()
+        for place in writing {
+            guard let write = members[place].write else { continue }
+            writer.beginObject()
+            writer.key("t")
+            writer.integer(members[place].record.place.transfer)
+            writer.key("o")
+            writer.integer(members[place].record.place.ordinal)
+            writer.key("n")
+            writer.integer(place)
+            if let target = write.target {
+                writer.key("id")
+                writer.string(target)
+            }
+            writer.key("f")
+            writer.beginArray()
+            for field in write.fields { writer.integer(field) }
+            writer.endArray()
+            if !members[place].warnings.isEmpty {
+                writer.key("w")
+                writer.value(.array(members[place].warnings.map { .string($0) }))
+            }
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.endObject()
+        return writer.bytes
+    }
+}
+
+/// The plan of an open intent, as it was stored.
+package struct StoredPlan: Equatable, Sendable {
+    package struct Item: Equatable, Sendable {
+        package var place: RecordPlace
+        package var trace: Int
+        package var target: String?
+        package var fields: [Int]
+        package var warnings: [String]
+    }
+
+    package var namespace: String
+    package var items: [Item]
+
+    /// Nil when `text` is no plan: the store is damaged.
+    package init?(_ text: [UInt8]) {
+        guard let root = try? JSONDocument(parsing: text).root, let namespace = root["namespace"]?.string,
+            let list = root["items"]
+        else { return nil }
+        self.namespace = namespace
+        items = []
+        for item in list.elements {
+            guard let transfer = item["t"]?.integer, let ordinal = item["o"]?.integer, let trace = item["n"]?.integer,
+                let fields = item["f"]
+            else { return nil }
+            items.append(
+                Item(
+                    place: RecordPlace(transfer: transfer, ordinal: Int32(clamping: ordinal)), trace: Int(trace),
+                    target: item["id"]?.string, fields: fields.elements.compactMap { $0.integer.map(Int.init) },
+                    warnings: item["w"]?.elements.compactMap(\.string) ?? []))
+        }
+    }
+}

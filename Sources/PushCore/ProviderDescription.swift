@@ -1,0 +1,77 @@
+/// What the core needs to know of a provider; comes from its manifest and, for `local`, the session's settings.
+package struct ProviderDescription: Equatable, Sendable {
+    /// What can be known after a request whose answer is lost (`design.md` promise 2).
+    package enum Class: String, Sendable, CaseIterable {
+        /// The same request may be repeated: the provider recognises it.
+        case keyed
+        /// It can be found out by looking, after the settle time.
+        case searchable
+        /// It cannot be found out.
+        case blind
+    }
+
+    package var name: String
+    package var displayName: String
+    package var authType: String
+    package var url: String
+    package var image: String
+    /// `CRM`, `ACCOUNTING` …
+    package var category: String
+    package var recoveryClass: Class
+    package var resources: [ResourceDescription]
+    /// Records that one read may name, and that one write may carry.
+    package var readBatch: Int
+    package var writeBatch: Int
+    package var supportsAssociations: Bool
+    /// The provider returns what it stored.
+    package var returnsData: Bool
+    /// Member of a returned record that holds its fields; nil: the record itself.
+    package var fieldsMember: String?
+    /// Resources that are not in the manifest come into being under the name of their type.
+    package var hasOpenResources: Bool
+
+    package init(
+        name: String, displayName: String, authType: String = "custom", url: String = "", image: String = "",
+        category: String = "CRM", recoveryClass: Class, resources: [ResourceDescription], readBatch: Int,
+        writeBatch: Int, supportsAssociations: Bool = true, returnsData: Bool = true, fieldsMember: String? = nil,
+        hasOpenResources: Bool = false
+    ) {
+        self.name = name
+        self.displayName = displayName
+        self.authType = authType
+        self.url = url
+        self.image = image
+        self.category = category
+        self.recoveryClass = recoveryClass
+        self.resources = resources
+        self.readBatch = readBatch
+        self.writeBatch = writeBatch
+        self.supportsAssociations = supportsAssociations
+        self.returnsData = returnsData
+        self.fieldsMember = fieldsMember
+        self.hasOpenResources = hasOpenResources
+    }
+
+    /// The resource that takes records of a type; nil when this provider has none.
+    package func resource(forType type: String, key: String) -> ResourceDescription? {
+        if let known = resources.first(where: { $0.endgrateType == type }) { return known }
+        guard hasOpenResources else { return nil }
+        let name = type == "unspecified" ? key : type
+        return ResourceDescription(name: Self.slug(name), endgrateType: type, displayName: key)
+    }
+
+    /// A name that is safe in a path: lower case, everything but letters and digits becomes one hyphen.
+    static func slug(_ text: String) -> String {
+        var slug = ""
+        for scalar in text.lowercased().unicodeScalars {
+            if ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "_" {
+                slug.unicodeScalars.append(scalar)
+            } else if scalar.value > 127 {
+                slug += "u" + String(scalar.value, radix: 16)
+            } else if !slug.isEmpty && slug.last != "-" {
+                slug += "-"
+            }
+        }
+        return slug.isEmpty ? "record" : slug
+    }
+}

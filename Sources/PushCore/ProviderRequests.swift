@@ -1,0 +1,127 @@
+import JSON
+
+// What the core asks of a provider and what it hears back, in its own words. Codecs translate to and from exchanges.
+
+/// Reads records by id and by match key. Has no effect, so it may always be repeated.
+package struct LookupRequest: Equatable, Sendable {
+    package var resource: String
+    package var ids: [String]
+    package var searches: [Search]
+
+    package struct Search: Hashable, Sendable {
+        /// The field of a match rule.
+        package var field: String
+        /// Normalised.
+        package var value: String
+
+        package init(field: String, value: String) {
+            self.field = field
+            self.value = value
+        }
+    }
+
+    package init(resource: String, ids: [String], searches: [Search]) {
+        self.resource = resource
+        self.ids = ids
+        self.searches = searches
+    }
+}
+
+/// A record as the provider holds it.
+package struct KnownRecord: Sendable {
+    package var id: String
+    /// The object that holds its fields.
+    package var fields: JSONView
+    /// All of what was returned.
+    package var source: JSONView
+    /// Ids of linked records, by resource.
+    package var links: [String: Set<String>]
+
+    package init(id: String, fields: JSONView, source: JSONView, links: [String: Set<String>]) {
+        self.id = id
+        self.fields = fields
+        self.source = source
+        self.links = links
+    }
+}
+
+package struct LookupAnswer: Sendable {
+    package var records: [String: KnownRecord]
+    package var found: [LookupRequest.Search: [String]]
+
+    package init(records: [String: KnownRecord] = [:], found: [LookupRequest.Search: [String]] = [:]) {
+        self.records = records
+        self.found = found
+    }
+
+    mutating func merge(_ other: LookupAnswer) {
+        records.merge(other.records) { _, newer in newer }
+        found.merge(other.found) { _, newer in newer }
+    }
+}
+
+/// Writes a batch of records of one resource, each with its links.
+package struct WriteRequest: Sendable {
+    package var resource: String
+    /// The same for every attempt of one intent.
+    package var key: String
+    package var items: [WriteItem]
+
+    package init(resource: String, key: String, items: [WriteItem]) {
+        self.resource = resource
+        self.key = key
+        self.items = items
+    }
+}
+
+package struct WriteItem: Sendable {
+    /// Correlates the answer; the item's place in the batch.
+    package var trace: Int
+    /// Nil creates.
+    package var target: String?
+    /// A null clears the field.
+    package var fields: [PreparedField]
+    package var links: [LinkTarget]
+
+    package init(trace: Int, target: String?, fields: [PreparedField], links: [LinkTarget]) {
+        self.trace = trace
+        self.target = target
+        self.fields = fields
+        self.links = links
+    }
+}
+
+package struct LinkTarget: Hashable, Sendable {
+    package var resource: String
+    package var id: String
+
+    package init(resource: String, id: String) {
+        self.resource = resource
+        self.id = id
+    }
+}
+
+/// What the provider said of one written record.
+package enum ItemAnswer: Equatable, Sendable {
+    /// - data: what it returned, compact text; empty if nothing.
+    case written(id: String, isNew: Bool, data: [UInt8], refusedLinks: [LinkTarget])
+    /// The record to update is not there.
+    case notFound(String)
+    case refused(Failure)
+}
+
+/// By trace. An item that is missing was not mentioned by the provider: its outcome is unknown.
+package typealias WriteAnswer = [Int: ItemAnswer]
+
+/// How a request to a provider ended.
+package enum Reply<Value: Sendable>: Sendable {
+    case answered(Value)
+    /// It cannot have had an effect; worth another try.
+    case notSent(String)
+    /// It may have had an effect.
+    case unknown(String)
+    /// The provider asks to wait; it had no effect.
+    case throttled(milliseconds: Int64)
+    /// The provider refused the request as a whole; it had no effect.
+    case refused(Failure)
+}

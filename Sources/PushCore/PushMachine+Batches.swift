@@ -1,0 +1,297 @@
+import JSON
+
+// The way of one batch: ledger, look-up, decision, intent, exchange, outcome.
+
+extension PushMachine {
+    // MARK: Who is it?
+
+    mutating func identify(_ id: Int64) {
+        guard let batch = batches[id] else { return }
+        let internalIDs = batch.members.filter { $0.record.refusals.isEmpty }.compactMap(\.record.row.internalID)
+        guard !internalIDs.isEmpty else { return lookUp(id) }
+        effects.append(
+            .readLedger(
+                batch: id, LedgerScope(account: batch.account, namespace: batch.key.namespace),
+                resource: batch.key.resource, internalIDs: internalIDs))
+    }
+
+    mutating func ledgerRead(_ id: Int64, _ known: [String: String]) {
+        guard let batch = batches[id] else { return }
+        for place in batch.members.indices {
+            batches[id]?.members[place].remembered = batch.members[place].record.row.internalID.flatMap { known[$0] }
+        }
+        lookUp(id)
+    }
+
+    private mutating func lookUp(_ id: Int64) {
+        guard let batch = batches[id] else { return }
+        let request = batch.lookup()
+        guard !request.ids.isEmpty || !request.searches.isEmpty else { return decide(id) }
+        batches[id]?.stage = .lookingUp
+        effects.append(.lookUp(batch: id, batch.account, request))
+    }
+
+    mutating func lookedUp(_ id: Int64, _ reply: Reply<LookupAnswer>) {
+        guard let batch = batches[id] else { return }
+        switch reply {
+        case .answered(let answer):
+            batches[id]?.answer.merge(answer)
+            batches[id]?.attempt = 1
+            decide(id)
+        case .refused(let failure):
+            release(id)
+            for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }
+            settle(
+                batch.members.map { ($0, .refused($0.record.refusals.isEmpty ? [failure] : $0.record.refusals)) },
+                intent: nil)
+            plan(batch.account)
+        case .notSent, .unknown, .throttled:
+            again(id, .lookUp, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
+                .refused([Self.unavailable])
+            }
+        }
+    }
+
+    // MARK: What is to be done?
+
+    private mutating func decide(_ id: Int64) {
+        guard var batch = batches[id] else { return }
+        var decisions: [Decision] = []
+        var needsSearch = false
+        for place in batch.members.indices {
+            let record = batch.members[place].record
+            var warnings = record.warnings
+            let children = lanes[batch.account]?.entries[record.place]?.children ?? []
+            batch.members[place].links = links(of: record, children, warnings: &warnings)
+            batch.members[place].warnings = warnings
+            let member = batch.members[place]
+            let decision = DecisionInput(
+                record: record, remembered: member.remembered, answer: batch.answer, links: member.links,
+                hasSearched: member.hasSearched
+            ).decide()
+            if case .search = decision {
+                batch.members[place].hasSearched = true
+                needsSearch = true
+            }
+            decisions.append(decision)
+        }
+        batches[id] = batch
+        if needsSearch { return lookUp(id) }
+        carryOut(id, decisions)
+    }
+
+    private mutating func carryOut(_ id: Int64, _ decisions: [Decision]) {
+        guard var batch = batches[id] else { return }
+        var targets: Set<String> = []
+        var settled: [(Batch.Member, MemberEnd)] = []
+        var kept: [Batch.Member] = []
+        for (place, decision) in decisions.enumerated() {
+            var member = batch.members[place]
+            let recordPlace = member.record.place
+            if let target = decision.target, !targets.insert(target).inserted {
+                // A second version of one provider record: it is compared with what the first one leaves behind.
+                lanes[batch.account]?.advance(recordPlace, .putBack)
+                continue
+            }
+            if member.hasSearched && member.remembered != nil {
+                member.warnings.append("The record that was remembered for this internal_id is gone at the provider.")
+            }
+            switch decision {
+            case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
+            case .update(let target, let fields): member.write = Batch.Member.Write(target: target, fields: fields)
+            case .unchanged(let known): settled.append((member, .unchanged(known)))
+            case .refuse(let failures): settled.append((member, .refused(failures)))
+            case .search: preconditionFailure("A record that was searched for must not ask for a search again.")
+            }
+            let writes = member.write != nil
+            lanes[batch.account]?.advance(recordPlace, writes ? .decidedToWrite : .decidedWithoutWrite)
+            if writes { kept.append(member) }
+        }
+        batch.members = kept
+        batches[id] = batch
+        if kept.isEmpty {
+            release(id)
+            settle(settled, intent: nil)
+            plan(batch.account)
+            return
+        }
+        lastIntent += 1
+        batches[id]?.intent = lastIntent
+        batches[id]?.stage = .committingIntent
+        let row = IntentRow(
+            id: lastIntent, account: batch.account, resource: batch.key.resource, created: now.wall, attempt: 1,
+            plan: batches[id]?.planText() ?? [])
+        settle(settled, intent: (row, id))
+    }
+
+    /// Records that a parent is linked to; what cannot be linked becomes a warning.
+    func links(
+        of record: PreparedRecord, _ children: [ResultRow.Child], warnings: inout [String]
+    ) -> [LinkTarget] {
+        guard !children.isEmpty else { return [] }
+        let provider = record.plan.provider
+        guard provider.supportsAssociations else {
+            warnings.append("\(provider.displayName) has no associations: the records were written, not linked.")
+            return []
+        }
+        let possible = record.schema.resource.links
+        var links: [LinkTarget] = []
+        var single: Set<String> = []
+        for child in children.sorted(by: { $0.ordinal < $1.ordinal }) {
+            let schema = record.plan.schemas[Int(child.schema)]
+            guard let id = child.providerID, child.kind?.isWritten == true else {
+                warnings.append("A \(schema.key) was not linked, because it was not written. Its own error says why.")
+                continue
+            }
+            let kind = possible.first { $0.resource == schema.resource.name }
+            guard kind != nil || possible.isEmpty else {
+                warnings.append(
+                    "\(provider.displayName) cannot link \(record.schema.resource.name) to \(schema.resource.name).")
+                continue
+            }
+            let link = LinkTarget(resource: schema.resource.name, id: id)
+            guard !links.contains(link) else { continue }
+            if kind?.isSingle == true && !single.insert(schema.resource.name).inserted {
+                warnings.append("Only the first \(schema.key) was linked: the provider holds one.")
+                continue
+            }
+            links.append(link)
+        }
+        return links
+    }
+
+    // MARK: The exchange
+
+    mutating func intentCommitted(_ id: Int64) {
+        guard let batch = batches[id] else { return }
+        for member in batch.members { lanes[batch.account]?.advance(member.record.place, .intentCommitted) }
+        batches[id]?.stage = .exchanging
+        effects.append(.write(batch: id, batch.account, batch.request()))
+    }
+
+    mutating func written(_ id: Int64, _ reply: Reply<WriteAnswer>) {
+        guard let batch = batches[id] else { return }
+        switch reply {
+        case .answered(let answers): answered(id, answers)
+        case .refused(let failure):
+            release(id)
+            end(batch, batch.writing.map { (batch.members[$0], .refused([failure])) })
+        case .notSent, .throttled:
+            again(id, .write, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
+                .refused([Self.unavailable])
+            }
+        case .unknown(let reason):
+            guard batch.members.first?.record.plan.provider.recoveryClass == .keyed else {
+                release(id)
+                end(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) })
+                return
+            }
+            for place in batch.writing {
+                lanes[batch.account]?.advance(batch.members[place].record.place, .outcomeUnknown)
+            }
+            again(id, .write, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in .uncertain(reason) }
+        }
+    }
+
+    private mutating func answered(_ id: Int64, _ answers: WriteAnswer) {
+        guard let batch = batches[id] else { return }
+        release(id)
+        var ends: [(Batch.Member, MemberEnd)] = []
+        for place in batch.writing {
+            var member = batch.members[place]
+            switch answers[place] {
+            case .written(let providerID, let isNew, let data, let refused):
+                for link in refused {
+                    member.warnings.append("The provider refused to link it to \(link.resource) \(link.id).")
+                }
+                ends.append((member, .written(id: providerID, isNew: isNew, data: data)))
+            case .notFound(let text):
+                if member.record.row.givenID == nil {
+                    // Deleted between look-up and write: it is looked for again.
+                    lanes[batch.account]?.advance(member.record.place, .putBack)
+                } else {
+                    ends.append((member, .refused([Failure(.upstream, .notFoundUpstream, text)])))
+                }
+            case .refused(let failure): ends.append((member, .refused([failure])))
+            case nil: ends.append((member, .uncertain("the provider's answer does not mention the record")))
+            }
+        }
+        end(batch, ends)
+    }
+
+    /// The exchange is over: outcomes and the end of its intent in one commit.
+    private mutating func end(_ batch: Batch, _ ends: [(Batch.Member, MemberEnd)]) {
+        for (member, _) in ends { lanes[batch.account]?.advance(member.record.place, .answered) }
+        settle(ends, intent: nil, settledIntent: batch.intent)
+        plan(batch.account)
+    }
+
+    /// The batch is done with its resource; the next one may begin while its outcomes go to disk.
+    private mutating func release(_ id: Int64) {
+        guard let batch = batches.removeValue(forKey: id) else { return }
+        lanes[batch.account]?.busy.remove(batch.key.resource)
+    }
+
+    // MARK: Trying again
+
+    /// Repeats a step later, or ends the records that are still open when the retry window is over.
+    private mutating func again(
+        _ id: Int64, _ step: Batch.Step, _ wait: UInt64, givingUp: (Batch.Member) -> MemberEnd
+    ) {
+        guard let batch = batches[id] else { return }
+        if now.monotonic - batch.began > Self.retryWindow {
+            release(id)
+            if step == .write {
+                end(batch, batch.writing.map { (batch.members[$0], givingUp(batch.members[$0])) })
+            } else {
+                for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }
+                settle(batch.members.map { ($0, givingUp($0)) }, intent: nil)
+            }
+            return
+        }
+        let until = now.monotonic + wait
+        batches[id]?.attempt += 1
+        batches[id]?.stage = .waiting(until: until, retrying: step)
+        effects.append(.wake(batch.account, at: until))
+    }
+
+    mutating func woke(_ account: AccountKey) {
+        for id in batches.keys.sorted() {
+            guard let batch = batches[id], batch.account == account,
+                case .waiting(let until, let step) = batch.stage, until <= now.monotonic
+            else { continue }
+            switch step {
+            case .lookUp: lookUp(id)
+            case .write:
+                batches[id]?.stage = .exchanging
+                effects.append(.write(batch: id, account, batch.request()))
+            }
+        }
+        plan(account)
+    }
+
+    private static let unavailable = Failure(
+        .upstream, .unavailableUpstream,
+        "The provider could not be reached within the retry window. Push the record again.")
+}
+
+extension Reply {
+    /// Nanoseconds before the next attempt.
+    func wait(attempt: Int32, chance: UInt64) -> UInt64 {
+        if case .throttled(let milliseconds) = self {
+            return UInt64(max(milliseconds, 1)) * 1_000_000
+        }
+        return Backoff.nanoseconds(attempt: attempt, chance: chance)
+    }
+}
+
+extension Decision {
+    /// The provider's record that it concerns.
+    var target: String? {
+        switch self {
+        case .update(let id, _): id
+        case .unchanged(let known): known.id
+        case .create, .refuse, .search: nil
+        }
+    }
+}

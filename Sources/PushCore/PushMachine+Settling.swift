@@ -1,0 +1,169 @@
+import JSON
+
+/// How a member of a batch ended.
+enum MemberEnd: Sendable {
+    case written(id: String, isNew: Bool, data: [UInt8])
+    case unchanged(KnownRecord)
+    case refused([Failure])
+    case uncertain(String)
+}
+
+// Outcome, ledger, errors, counts and events of a batch: one commit, so that a crash leaves all of it or nothing.
+
+extension PushMachine {
+    /// - Parameters:
+    ///   - intent: the intent of the rest of the batch, which shares the commit (K6), and the batch.
+    ///   - settledIntent: the intent that these ends settle.
+    ///   - emptyTransfer: a transfer without records, which completes by being accepted.
+    mutating func settle(
+        _ ends: [(Batch.Member, MemberEnd)], intent: (row: IntentRow, batch: Int64)?, settledIntent: Int64? = nil,
+        emptyTransfer: Int64? = nil
+    ) {
+        var rows = SettledRows()
+        var pending = PendingCommit(intentOf: intent?.batch)
+        for (member, end) in ends {
+            let record = member.record
+            let outcome = outcome(of: member, end)
+            pending.finished.append((record, outcome))
+            if let id = record.row.internalID, let providerID = outcome.providerID, outcome.kind.isWritten {
+                rows.ledger.append(
+                    LedgerRow(
+                        account: record.plan.account, namespace: record.plan.namespace,
+                        resource: record.schema.resource.name, internalID: id, providerID: providerID,
+                        confirmed: now.wall))
+            }
+            let sequence = record.place.transfer
+            guard let tracker = trackers[sequence], !tracker.isDropped else { continue }
+            let failure = Self.failure(of: end)
+            trackers[sequence]?.finish(record.row, outcome, errors: failure == nil ? 0 : 1)
+            rows.outcomes.append(outcome)
+            rows.touched.insert(sequence)
+            if let failure { note(failure, record, tracker.row, &rows) }
+        }
+        if let emptyTransfer { rows.touched.insert(emptyTransfer) }
+        for sequence in rows.touched.sorted() { advance(sequence, &rows) }
+        pending.events = rows.events
+        pending.advanced = rows.touched.sorted()
+        var changes = rows.changes
+        if let settledIntent { changes.append(.intentSettled(id: settledIntent, at: now.wall)) }
+        if let intent { changes.append(.intent(intent.row)) }
+        forgetDropped(ends)
+        if changes.isEmpty {
+            for (record, outcome) in pending.finished { finish(record, outcome) }
+        } else {
+            commit(changes, pending)
+        }
+    }
+
+    private struct SettledRows {
+        var outcomes: [OutcomeRow] = []
+        var ledger: [LedgerRow] = []
+        var errors: [ErrorRow] = []
+        var events: [EventRow] = []
+        var advanced: [Change] = []
+        var touched: Set<Int64> = []
+
+        var changes: [Change] {
+            var changes: [Change] = []
+            if !outcomes.isEmpty { changes.append(.outcomes(outcomes)) }
+            if !ledger.isEmpty { changes.append(.ledger(ledger)) }
+            if !errors.isEmpty { changes.append(.errors(errors)) }
+            changes += advanced
+            if !events.isEmpty { changes.append(.events(events)) }
+            return changes
+        }
+    }
+
+    private func outcome(of member: Batch.Member, _ end: MemberEnd) -> OutcomeRow {
+        let provider = member.record.plan.provider
+        var kind = OutcomeKind.refused
+        var providerID: String?
+        var data: [UInt8] = []
+        var basis: String?
+        switch end {
+        case .written(let id, let isNew, let returned):
+            (kind, providerID, data) = (isNew ? .created : .updated, id, returned)
+        case .unchanged(let known):
+            (kind, providerID, basis) = (.unchanged, known.id, "verified")
+            data = provider.returnsData ? known.source.compactText : []
+        case .refused: kind = .refused
+        case .uncertain: kind = .uncertain
+        }
+        let warnings = member.warnings.isEmpty ? [] : JSONValue.array(member.warnings.map { .string($0) }).text
+        return OutcomeRow(
+            place: member.record.place, kind: kind, providerID: providerID, data: data, basis: basis,
+            warnings: warnings, finished: now.wall)
+    }
+
+    /// One entry a record: all that is wrong with it in one text.
+    private static func failure(of end: MemberEnd) -> Failure? {
+        switch end {
+        case .written, .unchanged: return nil
+        case .refused(let failures):
+            guard var first = failures.first else { return Failure(.internal, .fault, "Refused without a reason.") }
+            first.text = failures.map(\.text).joined(separator: "\n")
+            return first
+        case .uncertain(let reason):
+            return Failure(
+                .upstream, .outcomeUnknown,
+                "The request was sent, but its outcome is unknown (\(reason)). Look at the provider before pushing again.")
+        }
+    }
+
+    private mutating func note(
+        _ failure: Failure, _ record: PreparedRecord, _ transfer: TransferRow, _ rows: inout SettledRows
+    ) {
+        lastError += 1
+        let error = ErrorRow(
+            sequence: lastError,
+            id: errorIDs.next(milliseconds: now.wall, chance: UInt32(truncatingIfNeeded: now.chance)),
+            session: transfer.session, transfer: transfer.sequence, transferID: transfer.id,
+            ordinal: record.place.ordinal, index: record.row.index, internalID: record.row.internalID,
+            schemaKey: record.schema.key, failure: failure, time: now.wall)
+        rows.errors.append(error)
+        rows.events.append(event(.error, transfer, hasErrors: true, error: error.sequence))
+    }
+
+    /// Pages that are whole, and completion.
+    private mutating func advance(_ sequence: Int64, _ rows: inout SettledRows) {
+        guard var tracker = trackers[sequence] else { return }
+        var ranges = tracker.publishable()
+        let isCompleted = tracker.completeIfDone(at: now.wall)
+        if isCompleted && tracker.row.records == 0 { ranges = [0..<0] }
+        let row = tracker.row
+        let hasErrors = row.counts.errors > 0
+        for (place, range) in ranges.enumerated() {
+            rows.events.append(
+                event(
+                    .data, row, range: range, isCompleted: isCompleted && place == ranges.count - 1,
+                    hasErrors: hasErrors))
+        }
+        if isCompleted {
+            rows.events.append(
+                event(.completed, row, isCompleted: true, hasErrors: hasErrors, counts: row.counts))
+        }
+        trackers[sequence] = tracker
+        rows.advanced.append(
+            .transferAdvanced(
+                sequence: sequence, counts: row.counts, published: row.published, completed: row.completed))
+    }
+
+    private mutating func event(
+        _ kind: EventRow.Kind, _ transfer: TransferRow, range: Range<Int32> = 0..<0, isCompleted: Bool = false,
+        hasErrors: Bool, error: Int64? = nil, counts: TransferCounts? = nil
+    ) -> EventRow {
+        lastEvent += 1
+        return EventRow(
+            sequence: lastEvent, time: now.wall, kind: kind, session: transfer.session, transfer: transfer.sequence,
+            transferID: transfer.id, schemaKey: transfer.schemaKey, first: range.lowerBound, end: range.upperBound,
+            isCompleted: isCompleted, hasErrors: hasErrors, error: error, counts: counts)
+    }
+
+    /// A dropped transfer is forgotten when nothing of it is under way any more.
+    private mutating func forgetDropped(_ ends: [(Batch.Member, MemberEnd)]) {
+        for sequence in Set(ends.map(\.0.record.place.transfer)).sorted() where trackers[sequence]?.isDropped == true {
+            let isUnderWay = batches.values.contains { $0.members.contains { $0.record.place.transfer == sequence } }
+            if !isUnderWay { trackers[sequence] = nil }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+// Theory of operation.
+//
+// The machine is the whole gateway's judgement about pushing: what may be sent now, as what, and what follows from an
+// answer. Facts go in, effects come out, and nothing else happens: no clock, no socket, no disk. Whoever drives it
+// carries the effects out in order and reports back with facts.
+//
+// The one rule that everything hangs on: an effect that the world can see (`write`) is ordered only after the fact that
+// its intent is on disk, and what is told to callers (`published`, `completed`) only after the fact that its outcome is.
+
+/// What happened.
+package enum Fact: Sendable {
+    /// A transfer found unfinished at start; `finished` as asked by `Query.finishedFrom`.
+    case resumed(TransferRow, finished: [FinishedRecord])
+    /// An open intent found at start, with the prepared records of its plan, in the order of the plan.
+    case recovered(IntentRow, StoredPlan, [PreparedRecord])
+    /// All that a start has to tell has been told.
+    case started
+    /// A transfer is on disk. `records` if they are at hand and `hasRoom` said so, else nil: they are read when due.
+    case accepted(TransferRow, records: [PreparedRecord]?)
+    /// The answer to `admit`.
+    case admitted(AccountKey, transfer: Int64, [PreparedRecord], isLast: Bool)
+    case ledgerRead(batch: Int64, [String: String])
+    case lookedUp(batch: Int64, Reply<LookupAnswer>)
+    case written(batch: Int64, Reply<WriteAnswer>)
+    /// A commit that was ordered is on disk.
+    case committed(CommitToken)
+    /// The time of `wake` has come.
+    case woke(AccountKey)
+    /// The session is gone: what was not sent is not sent.
+    case sessionDeleted(Identifier)
+}
+
+/// What is to be done.
+package enum Effect: Sendable {
+    /// Read unfinished records, prepare them and report `admitted`.
+    case admit(AccountKey, transfer: Int64, after: Int32, limit: Int)
+    case readLedger(batch: Int64, LedgerScope, resource: String, internalIDs: [String])
+    case lookUp(batch: Int64, AccountKey, LookupRequest)
+    case write(batch: Int64, AccountKey, WriteRequest)
+    case commit([Change], CommitToken)
+    /// Report `woke` at this time of the monotonic clock.
+    case wake(AccountKey, at: UInt64)
+    /// These events are on disk.
+    case published([EventRow])
+    /// How far a transfer is: top-level records that ended, of all.
+    case progressed(transfer: Int64, finished: Int32, records: Int32)
+    /// The last outcome of the transfer is on disk.
+    case completed(TransferRow)
+}
+
+package struct CommitToken: Hashable, Sendable {
+    let value: Int64
+}
+
+/// Judgement about all transfers of all accounts.
+package struct PushMachine: Sendable {
+    /// A record is given up after this time without an answer (K32).
+    package static let retryWindow: UInt64 = 24 * 3600 * 1_000_000_000
+
+    var trackers: [Int64: TransferTracker] = [:]
+    var lanes: [AccountKey: Lane] = [:]
+    var batches: [Int64: Batch] = [:]
+    var commits: [Int64: PendingCommit] = [:]
+    var errorIDs = IdentifierSource()
+    var lastIntent: Int64
+    var lastError: Int64
+    var lastEvent: Int64
+    private var lastBatch: Int64 = 0
+    private var lastCommit: Int64 = 0
+    private var hasStarted = false
+    var effects: [Effect] = []
+    var now = Moment(wall: 0, monotonic: 0, chance: 0)
+
+    /// What follows when a commit is on disk.
+    struct PendingCommit: Sendable {
+        var intentOf: Int64?
+        var finished: [(record: PreparedRecord, outcome: OutcomeRow)] = []
+        var events: [EventRow] = []
+        var advanced: [Int64] = []
+    }
+
+    package init(lastIntent: Int64 = 0, lastError: Int64 = 0, lastEvent: Int64 = 0) {
+        self.lastIntent = lastIntent
+        self.lastError = lastError
+        self.lastEvent = lastEvent
+    }
+
+    package mutating func handle(_ fact: Fact, at moment: Moment) -> [Effect] {
+        now = moment
+        take(fact)
+        defer { effects = [] }
+        return effects
+    }
+
+    private mutating func take(_ fact: Fact) {
+        switch fact {
+        case .resumed(let row, let finished):
+            trackers[row.sequence] = TransferTracker(row, finished: finished)
+            lanes[row.account, default: Lane()].unread.append(Lane.Unread(transfer: row.sequence, after: -1))
+        case .recovered(let intent, let plan, let records): recover(intent, plan, records)
+        case .started:
+            hasStarted = true
+            for account in lanes.keys.sorted() { plan(account) }
+        case .accepted(let row, let records): accept(row, records)
+        case .admitted(let account, let transfer, let records, let isLast):
+            admit(account, transfer, records, isLast: isLast)
+        case .ledgerRead(let batch, let known): ledgerRead(batch, known)
+        case .lookedUp(let batch, let reply): lookedUp(batch, reply)
+        case .written(let batch, let reply): written(batch, reply)
+        case .committed(let token): committed(token)
+        case .woke(let account): woke(account)
+        case .sessionDeleted(let session): drop(session)
+        }
+    }
+
+    /// True when so many records of an account may be handed over with `accepted` instead of being read later.
+    package func hasRoom(for account: AccountKey, records: Int) -> Bool {
+        guard let lane = lanes[account] else { return records <= Lane.capacity }
+        return lane.unread.isEmpty && lane.entries.count + records <= Lane.capacity
+    }
+
+    /// Transfers that have not completed.
+    package var running: Int { trackers.count }
+    /// The transfer as it stands now, ahead of the store by what is being committed; nil once completed and committed.
+    package func transfer(_ sequence: Int64) -> TransferRow? { trackers[sequence]?.row }
+    /// Open transfers of a session.
+    package func hasOpenTransfers(session: Identifier) -> Bool {
+        trackers.values.contains { $0.row.session == session }
+    }
+    /// Records that have not ended, of all accounts.
+    package var queuedRecords: Int {
+        trackers.values.reduce(0) { $0 + Int($1.row.allRecords - $1.row.counts.finishedAll) }
+    }
+    /// Sequence of the last event that was given out; it may not be on disk yet.
+    package var latestEvent: Int64 { lastEvent }
+
+    // MARK: Accepting
+
+    private mutating func accept(_ row: TransferRow, _ records: [PreparedRecord]?) {
+        trackers[row.sequence] = TransferTracker(row)
+        guard row.allRecords > 0 else {
+            settle([], intent: nil, emptyTransfer: row.sequence)
+            return
+        }
+        if let records {
+            for record in records { lanes[row.account, default: Lane()].admit(record, orphans: []) }
+        } else {
+            lanes[row.account, default: Lane()].unread.append(Lane.Unread(transfer: row.sequence, after: -1))
+        }
+        plan(row.account)
+    }
+
+    private mutating func admit(
+        _ account: AccountKey, _ transfer: Int64, _ records: [PreparedRecord], isLast: Bool
+    ) {
+        lanes[account]?.isReading = false
+        guard let place = lanes[account]?.unread.firstIndex(where: { $0.transfer == transfer }) else {
+            plan(account)
+            return
+        }
+        for record in records {
+            let orphans = trackers[transfer]?.orphans.removeValue(forKey: record.place.ordinal) ?? []
+            lanes[account]?.admit(record, orphans: orphans)
+        }
+        if isLast {
+            lanes[account]?.unread.remove(at: place)
+        } else if let last = records.last {
+            lanes[account]?.unread[place].after = last.place.ordinal
+        }
+        plan(account)
+    }
+
+    /// Fills the window and starts what can be started.
+    mutating func plan(_ account: AccountKey) {
+        guard hasStarted, let lane = lanes[account] else { return }
+        if let next = lane.unread.first, !lane.isReading, lane.entries.count <= Lane.capacity / 2 {
+            lanes[account]?.isReading = true
+            effects.append(
+                .admit(account, transfer: next.transfer, after: next.after, limit: Lane.capacity - lane.entries.count))
+        }
+        while let (key, records) = lanes[account]?.nextBatch() {
+            lastBatch += 1
+            let batch = Batch(
+                id: lastBatch, account: account, key: key, began: now.monotonic,
+                members: records.map { Batch.Member(record: $0, links: [], warnings: $0.warnings) })
+            batches[batch.id] = batch
+            lanes[account]?.busy.insert(key.resource)
+            for record in records { lanes[account]?.advance(record.place, .planned) }
+            identify(batch.id)
+        }
+    }
+
+    private mutating func recover(_ intent: IntentRow, _ plan: StoredPlan, _ records: [PreparedRecord]) {
+        lastBatch += 1
+        var batch = Batch(
+            id: lastBatch, account: intent.account,
+            key: Lane.BatchKey(resource: intent.resource, namespace: plan.namespace), began: now.monotonic, members: [])
+        let items = plan.items.sorted { $0.trace < $1.trace }
+        for item in items {
+            guard let record = records.first(where: { $0.place == item.place }) else { continue }
+            // A batch keeps traces as places: records that were settled without a write leave gaps, which are filled.
+            while batch.members.count < item.trace {
+                batch.members.append(Batch.Member(record: record))
+            }
+            var member = Batch.Member(record: record, hasSearched: true, warnings: item.warnings)
+            member.write = Batch.Member.Write(target: item.target, fields: item.fields)
+            member.links = links(of: record, record.children, warnings: &member.warnings)
+            member.warnings = item.warnings
+            batch.members.append(member)
+            lanes[intent.account, default: Lane()].admitRecovered(record)
+            lanes[intent.account]?.advance(record.place, .recovered)
+        }
+        batch.intent = intent.id
+        batch.attempt = intent.attempt + 1
+        batch.stage = .exchanging
+        batches[batch.id] = batch
+        lanes[intent.account, default: Lane()].busy.insert(intent.resource)
+        effects.append(.write(batch: batch.id, intent.account, batch.request()))
+    }
+
+    // MARK: Commits
+
+    mutating func commit(_ changes: [Change], _ pending: PendingCommit) {
+        lastCommit += 1
+        commits[lastCommit] = pending
+        effects.append(.commit(changes, CommitToken(value: lastCommit)))
+    }
+
+    private mutating func committed(_ token: CommitToken) {
+        guard let pending = commits.removeValue(forKey: token.value) else { return }
+        if !pending.events.isEmpty { effects.append(.published(pending.events)) }
+        var accounts: Set<AccountKey> = []
+        for (record, outcome) in pending.finished {
+            accounts.insert(record.plan.account)
+            finish(record, outcome)
+        }
+        for sequence in pending.advanced {
+            guard let tracker = trackers[sequence] else { continue }
+            accounts.insert(tracker.row.account)
+            if tracker.isComplete {
+                trackers[sequence] = nil
+                effects.append(.completed(tracker.row))
+            } else {
+                effects.append(
+                    .progressed(transfer: sequence, finished: tracker.row.counts.finished, records: tracker.row.records))
+            }
+        }
+        if let batch = pending.intentOf { intentCommitted(batch) }
+        for account in accounts.sorted() { plan(account) }
+    }
+
+    mutating func finish(_ record: PreparedRecord, _ outcome: OutcomeRow) {
+        let account = record.plan.account
+        lanes[account]?.advance(record.place, .outcomeCommitted)
+        lanes[account]?.remove(record.place)
+        guard record.row.parent >= 0 else { return }
+        let child = ResultRow.Child(
+            ordinal: record.place.ordinal, schema: record.row.schema, kind: outcome.kind, providerID: outcome.providerID)
+        let parent = RecordPlace(transfer: record.place.transfer, ordinal: record.row.parent)
+        if lanes[account]?.childEnded(parent: parent, child) != true {
+            trackers[record.place.transfer]?.orphans[record.row.parent, default: []].append(child)
+        }
+    }
+
+    // MARK: Ending a session
+
+    private mutating func drop(_ session: Identifier) {
+        var accounts: Set<AccountKey> = []
+        for sequence in trackers.keys.sorted() {
+            guard let row = trackers[sequence]?.row, row.session == session else { continue }
+            accounts.insert(row.account)
+            trackers[sequence]?.isDropped = true
+            lanes[row.account]?.unread.removeAll { $0.transfer == sequence }
+            for place in lanes[row.account]?.waiting(ofTransfer: sequence) ?? [] {
+                lanes[row.account]?.advance(place, .dropped)
+                lanes[row.account]?.remove(place)
+            }
+            if !batches.values.contains(where: { $0.members.contains { $0.record.place.transfer == sequence } }) {
+                trackers[sequence] = nil
+            }
+        }
+        for account in accounts.sorted() { plan(account) }
+    }
+}

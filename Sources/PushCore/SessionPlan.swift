@@ -1,0 +1,171 @@
+import JSON
+import JSONSchema
+
+/// What is wrong with the definition of a session, with a pointer into the params of the call.
+package struct DefinitionProblem: Error, Equatable, Sendable {
+    package enum Kind: Sendable, Equatable {
+        /// Answered as `schema_invalid`.
+        case schema
+        /// Answered as `unknown_type`.
+        case unknownType
+        /// Answered as `invalid_params`.
+        case params
+    }
+
+    package var kind: Kind
+    package var pointer: String
+    package var text: String
+}
+
+/// A revision of a session, made ready for work: schemas compiled, mappings chosen, options read.
+///
+/// A class because every record under way refers to its plan; it is never changed after it was made.
+package final class SessionPlan: Sendable {
+    /// One schema of the session with everything that follows from it.
+    package struct Schema: Sendable {
+        /// `title` if given, else the `endgrate_type` (D38).
+        package let key: String
+        package let endgrateType: String
+        package let title: String?
+        /// The schema with default properties filled in.
+        package let source: JSONView
+        package let resource: ResourceDescription
+        package let mapping: Mapping
+        /// Match rules of the resource that this session uses, in its order; places in `resource.matchRules`.
+        package let matchPlaces: [Int]
+        let compiled: CompiledSchema
+        let knowsProperty: Set<String>
+        let takesAnyProperty: Bool
+    }
+
+    package enum Freshness: String, Sendable, CaseIterable {
+        /// Always writes.
+        case force
+        /// Reads first and writes what differs.
+        case verify
+    }
+
+    package let session: Identifier
+    package let revision: Int32
+    package let account: AccountKey
+    package let namespace: String
+    package let provider: ProviderDescription
+    package let schemas: [Schema]
+    package let freshness: Freshness
+    package let defaultUpsert: UpsertMode
+    package let allowsPassthrough: Bool
+    package let warnsOfUnknown: Bool
+    /// Results come back in the caller's schema (`method: "push+pull"`).
+    package let returnsSchemaForm: Bool
+    package let label: String?
+
+    /// - Parameters:
+    ///   - definition: the params of `initiateSession`.
+    ///   - defaultSchema: the schema that a type has when the caller gives none.
+    /// - Throws: the first problem of the definition.
+    package init(
+        session: Identifier, revision: Int32, account: AccountKey, definition: JSONView,
+        provider: ProviderDescription, defaultSchema: (String) -> JSONView?, patterns: any PatternCompiler
+    ) throws(DefinitionProblem) {
+        self.session = session
+        self.revision = revision
+        self.account = account
+        self.provider = provider
+        namespace = definition["namespace"]?.string ?? ""
+        freshness = definition["freshness"]?.string.flatMap(Freshness.init) ?? .verify
+        defaultUpsert = definition["default_upsert"]?.string.flatMap(UpsertMode.init) ?? .overwrite
+        allowsPassthrough = definition["passthrough_fields"]?.bool ?? false
+        warnsOfUnknown = definition["unknown_properties"]?.isString("warn") ?? false
+        returnsSchemaForm = definition["method"]?.isString("push+pull") ?? false
+        label = definition["label"]?.string
+        var schemas: [Schema] = []
+        var place = 0
+        let match = definition["match"]?.elements.compactMap(\.string)
+        if let list = definition["schema"] {
+            for entry in list.elements {
+                let schema = try Schema(
+                    entry, pointer: "/schema/\(place)", provider: provider, mode: defaultUpsert, match: match,
+                    defaultSchema: defaultSchema, patterns: patterns)
+                guard !schemas.contains(where: { $0.key == schema.key }) else {
+                    throw DefinitionProblem(
+                        kind: .schema, pointer: "/schema/\(place)",
+                        text: "Two schemas have the key \"\(schema.key)\". Give each schema of a type a title of its own.")
+                }
+                schemas.append(schema)
+                place += 1
+            }
+        }
+        guard !schemas.isEmpty else {
+            throw DefinitionProblem(
+                kind: .params, pointer: "/schema", text: "A session needs at least one schema.")
+        }
+        self.schemas = schemas
+    }
+
+    /// Place of the schema that a name stands for: exact key first, then a type that exactly one schema has (D38).
+    package func schemaPlace(for name: String) -> Int? {
+        if let place = schemas.firstIndex(where: { $0.key == name }) { return place }
+        let places = schemas.indices.filter { schemas[$0].endgrateType == name }
+        return places.count == 1 ? places[0] : nil
+    }
+
+    /// The match fields that were named but that no schema of the session can match by.
+    package static func unknownMatchFields(_ definition: JSONView, schemas: [Schema]) -> [String] {
+        let known = Set(schemas.flatMap { $0.resource.matchRules.map(\.field) })
+        return definition["match"]?.elements.compactMap(\.string).filter { !known.contains($0) } ?? []
+    }
+}
+
+extension SessionPlan.Schema {
+    init(
+        _ entry: JSONView, pointer: String, provider: ProviderDescription, mode: UpsertMode, match: [String]?,
+        defaultSchema: (String) -> JSONView?, patterns: any PatternCompiler
+    ) throws(DefinitionProblem) {
+        title = entry["title"]?.string
+        endgrateType = entry["endgrate_type"]?.string ?? "unspecified"
+        guard title != nil || endgrateType != "unspecified" else {
+            throw DefinitionProblem(
+                kind: .schema, pointer: pointer, text: "A schema needs an endgrate_type or, without one, a title.")
+        }
+        key = title ?? endgrateType
+        guard let resource = provider.resource(forType: endgrateType, key: key) else {
+            throw DefinitionProblem(
+                kind: .unknownType, pointer: pointer + "/endgrate_type",
+                text: "\(provider.displayName) has no resource for \"\(endgrateType)\". getIntegrations lists what it has.")
+        }
+        self.resource = resource
+        if entry["properties"] != nil {
+            source = entry
+        } else if let standard = defaultSchema(endgrateType) {
+            source = standard
+        } else {
+            throw DefinitionProblem(
+                kind: endgrateType == "unspecified" ? .schema : .unknownType, pointer: pointer,
+                text: "There is no default schema for \"\(endgrateType)\". Give type \"object\" and properties; "
+                    + "getTypes lists the types that have one.")
+        }
+        do {
+            compiled = try CompiledSchema(source, patterns: patterns, options: Self.options)
+        } catch {
+            throw DefinitionProblem(kind: .schema, pointer: pointer, text: error.description)
+        }
+        var properties: [(name: String, title: String?)] = []
+        for (name, value) in source["properties"]?.members ?? entry.members {
+            properties.append((name.string ?? "", value["title"]?.string))
+        }
+        knowsProperty = Set(properties.map(\.name))
+        takesAnyProperty = source["patternProperties"] != nil || source["additionalProperties"]?.bool == true
+            || source["additionalProperties"]?.kind == .object
+        mapping = Mapping(properties: properties, resource: resource, mode: mode)
+        let rules = resource.matchRules
+        matchPlaces = match.map { fields in fields.compactMap { field in rules.firstIndex { $0.field == field } } }
+            ?? Array(rules.indices)
+    }
+
+    private static var options: SchemaOptions {
+        var options = SchemaOptions()
+        options.nullIsAbsent = true
+        options.lenientDateTime = true
+        return options
+    }
+}

@@ -1,0 +1,77 @@
+/// Counts the ends of a transfer's records and says when a page of results is whole (K18) and when all is done.
+package struct TransferTracker: Sendable {
+    /// Top-level records of one page.
+    package static let pageRecords: Int32 = 200
+    /// A page whose payload would be larger is published in several parts.
+    package static let pageBytes: Int32 = 48 * 1024
+    /// What a row of results costs beside its data: ids, keys, punctuation.
+    private static let rowBytes: Int32 = 120
+
+    package private(set) var row: TransferRow
+    /// Page -> its finished records. Pages that were published are gone.
+    private var pages: [Int32: Page] = [:]
+    /// Children that ended before their parent was read into the window, by the parent's ordinal.
+    var orphans: [Int32: [ResultRow.Child]] = [:]
+    /// The session was deleted: what is under way ends, nothing more is reported.
+    var isDropped = false
+
+    private struct Page: Sendable {
+        var finished: Int32 = 0
+        var bytes: [Int32]
+    }
+
+    package init(_ row: TransferRow, finished: [FinishedRecord] = []) {
+        self.row = row
+        for record in finished { note(index: record.index, bytes: record.bytes) }
+    }
+
+    package var isComplete: Bool { row.completed != nil }
+
+    private mutating func note(index: Int32, bytes: Int32) {
+        let page = index / Self.pageRecords
+        let size = min(Self.pageRecords, row.records - page * Self.pageRecords)
+        pages[page, default: Page(bytes: Array(repeating: 0, count: Int(size)))].finished += 1
+        pages[page]?.bytes[Int(index % Self.pageRecords)] = bytes + Self.rowBytes
+    }
+
+    /// Takes note of the end of a record of any level.
+    mutating func finish(_ record: RecordRow, _ outcome: OutcomeRow, errors: Int) {
+        row.counts.finishedAll += 1
+        row.counts.errors += Int32(errors)
+        guard record.parent < 0 else { return }
+        row.counts[outcome.kind] += 1
+        note(index: record.index, bytes: Int32(clamping: outcome.data.count))
+    }
+
+    /// Ranges of top-level records that are now whole and follow what was published, in order.
+    mutating func publishable() -> [Range<Int32>] {
+        var ranges: [Range<Int32>] = []
+        while row.published < row.records {
+            let page = row.published / Self.pageRecords
+            let size = min(Self.pageRecords, row.records - page * Self.pageRecords)
+            guard let whole = pages[page], whole.finished == size else { break }
+            let first = page * Self.pageRecords
+            var start = row.published
+            var bytes: Int32 = 0
+            for index in start..<first + size {
+                let cost = whole.bytes[Int(index - first)]
+                if index > start && bytes + cost > Self.pageBytes {
+                    ranges.append(start..<index)
+                    (start, bytes) = (index, 0)
+                }
+                bytes += cost
+            }
+            ranges.append(start..<first + size)
+            row.published = first + size
+            pages[page] = nil
+        }
+        return ranges
+    }
+
+    /// True once, when the last record of any level has ended.
+    mutating func completeIfDone(at time: Int64) -> Bool {
+        guard row.completed == nil, row.counts.finishedAll == row.allRecords else { return false }
+        row.completed = time
+        return true
+    }
+}
