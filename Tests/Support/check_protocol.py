@@ -369,7 +369,8 @@ def check_standalone(schemas, openrpc, report):
         if schema.get("$schema") != DIALECT or not schema.get("title") or not schema.get("description"):
             report.add(file, "", "lacks $schema, title or description")
         definitions = schema.get("$defs", {})
-        wanted = {part["$ref"] for _, part in walk(schema) if isinstance(part, dict) and isinstance(part.get("$ref"), str)}
+        parts = [part for _, part in walk(schema) if isinstance(part, dict)]
+        wanted = {part["$ref"] for part in parts if isinstance(part.get("$ref"), str)}
         if wanted != {f"#/$defs/{key}" for key in definitions}:
             report.add(file, "/$defs", "a definition is missing or not used")
         if name not in STANDALONE:
@@ -382,6 +383,25 @@ def check_standalone(schemas, openrpc, report):
                 report.add(file, f"/$defs/{key}", "does not agree with openrpc.json")
     for name in set(STANDALONE) - set(schemas):
         report.add(f"schemas/{name}.json", "", "is missing")
+
+
+def check_readme(text, openrpc, report):
+    """The conversation in README.md: each call fits its method, each answer the call with its id."""
+    asked = {}
+    openrpc.file = "README.md"  # findings of its checks from here on are about this file
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.startswith(("--> ", "<-- ")):
+            continue
+        message = json.loads(line[4:])
+        place = f"line {number}"
+        if line.startswith("-->"):
+            asked[message["id"]] = message["method"]
+            openrpc.call(message["method"], message["params"], place)
+        else:
+            result = openrpc.methods[asked[message["id"]]]["result"]["schema"]
+            openrpc.valid(result, message["result"], place, strict=True)
+    if not asked:
+        report.add("README.md", "", "shows no conversation")
 
 
 def main(arguments):
@@ -401,6 +421,7 @@ def main(arguments):
         text = (root / "openrpc.json").read_text()
         if text.count("\n") > MAX_LINES or len(text) > openrpc.ceilings.get("outbound_line", {}).get("default", 0):
             report.add("openrpc.json", "", "is too long to read, or too long for one line of rpc.discover")
+        check_readme((root / "README.md").read_text(), openrpc, report)
         check_errors(table, openrpc, report)
         check_standalone(folders["schemas"], openrpc, report)
         if check_types(folders["types"], folders["schemas"], report):

@@ -48,7 +48,7 @@ def check_providers(providers, types, schemas, report):
         if len(report.findings) > before:
             continue
         if manifest["name"] != name or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-            report.add(file, "/name", "is not the name of the file, or has other than lower-case letters, digits, hyphens")
+            report.add(file, "/name", "is not the name of the file, or not of lower-case letters, digits and hyphens")
         resources = {resource["name"]: resource for resource in manifest["resources"]}
         served = {resource["endgrate_type"] for resource in manifest["resources"]}
         if len(resources) != len(manifest["resources"]) or len(served) != len(manifest["resources"]):

@@ -7,6 +7,7 @@ Run: python3 Tests/Support/check_protocol_test.py
 import contextlib
 import io
 import json
+import re
 import shutil
 import tempfile
 import unittest
@@ -64,7 +65,8 @@ BREAKS = [
     ("openrpc.json", lambda d: result_of(d, "getTransfer").update(state="done"), "'done' is not one of"),
     ("openrpc.json", lambda d: result_of(d, "getTransfer").pop("summary"), "'summary' is a required property"),
     ("openrpc.json", lambda d: result_of(d, "getTransfer").update(owner="me"), "'owner' was unexpected"),
-    ("openrpc.json", lambda d: result_of(d, "getTransfer").update(created="2026-01-05 09:30:00"), "is not a 'date-time'"),
+    ("openrpc.json", lambda d: result_of(d, "getTransfer").update(created="2026-01-05 09:30:00"),
+     "is not a 'date-time'"),
     ("openrpc.json", lambda d: result_of(d, "ping").update(pong=True), "'pong' was unexpected"),
     ("openrpc.json", lambda d: result_of(d, "getData", 1)["meta"]["previous"].update(link="getRows?offset=0"),
      "names the method getRows"),
@@ -75,9 +77,11 @@ BREAKS = [
     ("openrpc.json", lambda d: components(d)["Summary"]["properties"].pop("unsent"), "does not agree with"),
     ("openrpc.json", lambda d: notification(d, "event").pop("x-direction"), "has no direction"),
     ("openrpc.json", lambda d: notification(d, "event")["examples"][0]["params"].pop(), "is not valid under any"),
-    ("openrpc.json", lambda d: notification(d, "$/progress")["examples"][0]["params"][1]["value"].update(left=1), "left"),
+    ("openrpc.json", lambda d: notification(d, "$/progress")["examples"][0]["params"][1]["value"].update(left=1),
+     "left"),
     ("openrpc.json", lambda d: d["x-reserved-errors"].pop(), "is neither used nor reserved"),
-    ("openrpc.json", lambda d: d["x-reserved-errors"].append({"$ref": "#/components/errors/internal"}), "both used and"),
+    ("openrpc.json", lambda d: d["x-reserved-errors"].append({"$ref": "#/components/errors/internal"}),
+     "both used and"),
     ("openrpc.json", lambda d: d["x-ceilings"].append(d["x-ceilings"][0]), "there twice"),
     ("openrpc.json", lambda d: d["x-ceilings"][0].update(unit="pounds"), "no known unit"),
     ("openrpc.json", lambda d: d["x-ceilings"][0].update(flag="-m"), "a flag that is none"),
@@ -93,7 +97,8 @@ BREAKS = [
     ("errors.json", lambda e: e[7].pop("action"), "has other members than code"),
     ("errors.json", lambda e: e.pop(), "is in openrpc.json only"),
     ("schemas/event.json", lambda s: s["$defs"].pop("Summary"), "a definition is missing"),
-    ("schemas/event.json", lambda s: s["$defs"]["Summary"].update(description="S."), "does not agree with openrpc.json"),
+    ("schemas/event.json", lambda s: s["$defs"]["Summary"].update(description="S."),
+     "does not agree with openrpc.json"),
     ("schemas/record.json", lambda s: s.pop("title"), "lacks $schema, title or description"),
     ("schemas/record.json", lambda s: s.update(type="thing"), "is no JSON Schema"),
     ("types/crm-deal.json", lambda t: t["properties"]["name"].pop("title"), "'title' is a required property"),
@@ -106,7 +111,8 @@ BREAKS = [
     ("providers/local.json", lambda p: p.update({"class": "sure"}), "'sure' is not one of"),
     ("providers/local.json", lambda p: p.update(token="x"), "'token' was unexpected"),
     ("providers/local.json", lambda p: p["resources"].append(p["resources"][0]), "two resources of one name"),
-    ("providers/local.json", lambda p: p["resources"][0]["fields"][0]["synonyms"].append("E-Mail"), "email is there twice"),
+    ("providers/local.json", lambda p: p["resources"][0]["fields"][0]["synonyms"].append("E-Mail"),
+     "email is there twice"),
     ("providers/local.json", lambda p: p["resources"][0]["match"].append(["fax"]), "names the field fax"),
     ("providers/local.json", lambda p: p["resources"][0]["match"].append(["company"]), "how company is compared"),
     ("providers/local.json", lambda p: p["resources"][0]["derived"][1].update(member="mail"), "from the member mail"),
@@ -166,6 +172,19 @@ class CheckProtocolTest(unittest.TestCase):
         path = self.directory / "openrpc.json"
         path.write_text(json.dumps(json.loads(path.read_bytes()), indent=1) + "\n")
         self.assertIn("is too long to read", findings(self.directory)[1])
+
+    def test_a_wrong_conversation_in_the_readme_is_found(self):
+        path = self.directory / "README.md"
+        intact = path.read_text()
+        for before, after, expected in [
+            ('"synchronous":true', '"sync":true', "has the param sync"),
+            ('"outcome":"created"', '"outcome":"made"', "'made' is not one of"),
+            ("--> ", "==> ", "shows no conversation"),
+        ]:
+            with self.subTest(expected=expected):
+                path.write_text(re.sub("(?m)^<-- .*$", "", intact) if before == "--> " else intact)
+                path.write_text(path.read_text().replace(before, after))
+                self.assertIn(expected, findings(self.directory)[1])
 
     def test_a_missing_file_is_found(self):
         for file, expected in [
