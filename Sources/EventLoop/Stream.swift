@@ -182,6 +182,7 @@ package final class Stream: Handle, ByteStream {
         scout?.deallocate()
         scoutBytes?.deallocate()
         shutdown?.deallocate()
+        output = .ended
         tellOutputEnded()
     }
 
