@@ -1,4 +1,5 @@
 import CLinux
+import CUV
 import Glibc
 
 /// System calls on descriptors, repeated when a signal interrupted them.

@@ -1,3 +1,4 @@
+import CUV
 import Glibc
 
 /// Tells the service manager about our state, by the protocol of sd_notify(3).

@@ -13,6 +13,7 @@
 // libuv's own bind cuts long paths, widens modes and unlinks whatever is at the path when it closes; it is not used.
 
 import CLinux
+import CUV
 import Glibc
 
 /// A listening Unix socket and its place in the file system.

@@ -8,7 +8,7 @@
 //   not be: there the flag is set and taken back on close.
 // - What epoll refuses (regular file, directory, /dev/null) is read and written on the pool of threads, through a
 //   duplicate: the position in a file is shared on purpose, `(pushgate stdio; cat) < file` must go on where we stopped.
-// - A descriptor that was closed at start is /dev/null by now (`Loop.init`): no input, and output goes nowhere.
+// - A descriptor that was closed at start is /dev/null by now: no input, and output goes nowhere.
 //
 // Afterwards 0 is /dev/null and 1 is stderr. A stray print then cannot break the protocol, and the other end of our pipes
 // sees them end when we close them.
@@ -18,8 +18,10 @@ import Glibc
 
 /// Takes standard input and output for the protocol.
 package enum StandardStreams {
-    /// To be called once, after the loop was made. Throws `LoopFailure` when a descriptor is closed or none is left.
+    /// To be called once, after the loop was made. Throws `LoopFailure` when no descriptor is left.
     package static func open(loop: Loop) throws(LoopFailure) -> StandardPair {
+        // Closed since the loop was made: else what is opened here would get the number.
+        try Descriptors.plugStandardHoles()
         let output = try openOutput(loop)
         do throws(LoopFailure) {
             let input = try openInput(loop)

@@ -1,3 +1,4 @@
+import CUV
 import Glibc
 import Testing
 
@@ -46,20 +47,36 @@ import Testing
         #expect(loop.close() == true)
     }
 
-    @Test(arguments: [0o000, 0o077, 0o777] as [mode_t], [0o600, 0o660, 0o666] as [UInt32])
-    func modeIsExactWhateverTheUmask(_ mask: mode_t, _ mode: UInt32) throws {
-        let loop = try Loop()
-        let folder = Folder()
-        let before = umask(mask)
-        defer { umask(before) }
-        let listener = try Listener(loop: loop, path: folder("s"), mode: mode, group: 12) { stream, _ in stream.close() }
-        let found = try #require(status(folder("s")))
-        #expect(found.st_mode & 0o7777 == mode)
-        #expect(found.st_gid == 12 || geteuid() != 0)
-        #expect(try #require(status(folder("s.lock"))).st_mode & 0o077 == 0)
-        listener.close()
-        loop.run()
-        #expect(loop.close() == true)
+    // In a process of its own: the umask belongs to all of it.
+    @Test func modeIsExactWhateverTheUmask() async {
+        await #expect(processExitsWith: .success) {
+            let loop = try Loop()
+            let folder = Folder()
+            for mask: mode_t in [0o000, 0o077, 0o777] {
+                for mode: UInt32 in [0o600, 0o660, 0o666] {
+                    umask(mask)
+                    let listener = try Listener(loop: loop, path: folder("s"), mode: mode, group: getegid()) {
+                        stream, _ in stream.close()
+                    }
+                    let found = try #require(status(folder("s")))
+                    #expect(found.st_mode & 0o7777 == mode)
+                    #expect(found.st_gid == getegid())
+                    let lock = try #require(status(folder("s.lock")))
+                    #expect(lock.st_mode & 0o077 == 0)
+                    listener.close()
+                    unlink(folder("s.lock"))
+                }
+            }
+            if geteuid() == 0 {
+                let listener = try Listener(loop: loop, path: folder("s"), mode: 0o660, group: 12) { stream, _ in
+                    stream.close()
+                }
+                #expect(status(folder("s"))?.st_gid == 12)
+                listener.close()
+            }
+            loop.run()
+            #expect(loop.close() == true)
+        }
     }
 
     @Test func whateverElseIsAtThePathIsLeftAlone() throws {
@@ -119,14 +136,134 @@ import Testing
             client?.close()
             listener.close()
         }
-        let here = Array(unsafeUninitializedCapacity: 4096) { getcwd($0.baseAddress, 4096); $1 = strlen($0.baseAddress!) }
-        #expect(chdir(folder.path) == 0)
-        let listener = try Listener(loop: loop, path: "relative") { stream, _ in stream.close() }
-        #expect(RawSocket(connectingTo: folder("relative")).map { $0.close() } != nil)
-        listener.close()
-        #expect(chdir(String(decoding: here.map { UInt8(bitPattern: $0) }, as: UTF8.self)) == 0)
         loop.run()
         #expect(loop.close() == true)
+    }
+
+    @Test func aRelativePathWorks() async {
+        await #expect(processExitsWith: .success) {
+            let loop = try Loop()
+            let folder = Folder()
+            #expect(chdir(folder.path) == 0)
+            let listener = try Listener(loop: loop, path: "relative") { stream, _ in stream.close() }
+            #expect(RawSocket(connectingTo: folder("relative")).map { $0.close() } != nil)
+            listener.close()
+            #expect(folder.names == ["relative.lock"])
+            loop.run()
+            #expect(loop.close() == true)
+        }
+    }
+
+    @Test func outOfDescriptorsItRefusesAndDoesNotSpin() async {
+        await #expect(processExitsWith: .success) {
+            let loop = try Loop()
+            let folder = Folder()
+            var refusals: [LoopFailure] = []
+            var served = 0
+            let listener = try Listener(loop: loop, path: folder("s")) { stream, _ in
+                served += 1
+                stream.close()
+            }
+            listener.onRefused = { refusals.append($0) }
+            // Clients first: they need descriptors, too.
+            let clients = (0..<3).compactMap { _ in RawSocket(connectingTo: folder("s")) }
+            let taken = occupyDescriptors(leaving: 0)
+            var turns = 0
+            loop.endOfTurn = { turns += 1 }
+            let timer = Timer(loop: loop)
+            timer.start(after: 250_000_000) { loop.stop() }
+            loop.run()
+            #expect(served == 0)
+            #expect(refusals == Array(repeating: LoopFailure(code: -EMFILE, operation: "accept connection"), count: 3))
+            #expect(turns < 20)
+            for client in clients {
+                // Refused at once, not left hanging.
+                #expect(client.read() == [])
+                client.close()
+            }
+            for descriptor in taken { close(descriptor) }
+            let late = try #require(RawSocket(connectingTo: folder("s")))
+            timer.start(after: 250_000_000) { loop.stop() }
+            #expect(loop.run { served == 1 })
+            late.close()
+            timer.close()
+            listener.close()
+            loop.run()
+            #expect(loop.close() == true)
+        }
+    }
+
+    @Test func withoutTheSpareItPausesAndComesBack() async {
+        await #expect(processExitsWith: .success) {
+            let loop = try Loop()
+            let folder = Folder()
+            var refusals = 0
+            var served = 0
+            var client: RawSocket?
+            let plug = open("/dev/null", O_RDONLY)
+            let before = occupyDescriptors(leaving: 20)
+            let listener = try Listener(loop: loop, path: folder("s")) { stream, _ in
+                served += 1
+                stream.close()
+            }
+            client = RawSocket(connectingTo: folder("s"))
+            let taken = occupyDescriptors(leaving: 0)
+            // With no number below the limit even the spare one is of no use.
+            var limit = rlimit(rlim_cur: 3, rlim_max: 64)
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            var turns = 0
+            loop.endOfTurn = { turns += 1 }
+            listener.onRefused = { _ in
+                refusals += 1
+                limit.rlim_cur = refusals >= 5 ? 64 : 3
+                if refusals >= 5 {
+                    for descriptor in before + taken { close(descriptor) }
+                    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+                }
+            }
+            #expect(loop.run { served == 1 })
+            #expect(refusals >= 5)
+            #expect(turns < 40)
+            client?.close()
+            close(plug)
+            listener.close()
+            loop.run()
+            #expect(loop.close() == true)
+        }
+    }
+
+    @Test func aStartWithoutDescriptorsLeavesNothing() async {
+        await #expect(processExitsWith: .success) {
+            let folder = Folder()
+            let loop = try Loop()
+            var results: Set<String> = []
+            for isStale in [false, true] {
+                for free in 0..<6 {
+                    let taken = occupyDescriptors(leaving: 1)
+                    if isStale {
+                        let dead = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+                        _ = Descriptors.withAddress(of: folder("s")) { bind(dead, $0, $1) }
+                        close(dead)
+                    }
+                    for descriptor in taken.prefix(free) { close(descriptor) }
+                    close(open("/dev/null", O_RDONLY))
+                    do throws(ListenFailure) {
+                        try Listener(loop: loop, path: folder("s")) { stream, _ in stream.close() }.close()
+                        results.insert("listened")
+                    } catch {
+                        results.insert("\(error)")
+                    }
+                    for descriptor in taken.dropFirst(free) { close(descriptor) }
+                    unlink(folder("s"))
+                    loop.run()
+                    #expect(folder.names.filter { $0 != "s.lock" } == [])
+                }
+            }
+            #expect(results.contains("listened"))
+            #expect(results.contains("Cannot listen: open lock file: too many open files (EMFILE)."))
+            #expect(results.contains("Cannot listen: create socket: too many open files (EMFILE)."))
+            #expect(loop.close() == true)
+        }
     }
 
     @Test func aDeadSocketIsReplacedAndALiveOneIsNot() throws {

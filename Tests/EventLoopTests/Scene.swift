@@ -117,3 +117,15 @@ func makeFile(_ path: String, _ text: String) {
     _ = text.withCString { write(file, $0, strlen($0)) }
     close(file)
 }
+
+/// Lowers the limit to 64 descriptors and uses up all but `free`; answers those taken. For a process of its own.
+func occupyDescriptors(leaving free: Int) -> [Int32] {
+    var limit = rlimit(rlim_cur: 64, rlim_max: 64)
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    limit.rlim_cur = 64
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    var taken: [Int32] = []
+    while case let next = fcntl(2, F_DUPFD, 3), next >= 0 { taken.append(next) }
+    for _ in 0..<free { if let last = taken.popLast() { close(last) } }
+    return taken
+}
