@@ -106,7 +106,10 @@ package final class Listener: Handle {
             case -EAGAIN: return
             // The client gave up, or a signal came.
             case -ECONNABORTED, -EINTR: break
-            case -EMFILE, -ENFILE: if !refuseOne(accepted) { return rest(accepted) }
+            case -EMFILE, -ENFILE:
+                let refused = refuseOne(accepted)
+                if refused == -EAGAIN { return }
+                if refused < 0 { return rest(refused) }
             default: return rest(accepted)
             }
         }
@@ -131,15 +134,16 @@ package final class Listener: Handle {
         accept?(stream, peer)
     }
 
-    /// Takes one connection with the spare descriptor and closes it; false when that is not possible.
-    private func refuseOne(_ code: Int32) -> Bool {
-        guard spare >= 0 else { return false }
+    /// Takes one connection with the spare descriptor and closes it; answers what accept(2) said. EAGAIN is usual: without
+    /// a free number the kernel says EMFILE before it looks whether anyone waits.
+    private func refuseOne(_ code: Int32) -> Int32 {
+        guard spare >= 0 else { return code }
         Glibc.close(spare)
         let accepted = clinux_accept(descriptor)
         if accepted >= 0 { Glibc.close(accepted) }
         spare = Self.openSpare()
-        onRefused?(LoopFailure(code: code, operation: "accept connection"))
-        return accepted >= 0 || accepted == -EAGAIN
+        if accepted >= 0 { onRefused?(LoopFailure(code: code, operation: "accept connection")) }
+        return accepted
     }
 
     private func rest(_ code: Int32) {

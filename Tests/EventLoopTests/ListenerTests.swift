@@ -390,7 +390,8 @@ import Testing
 
     @Test func everyFailureSaysWhatToDo() {
         let all: [(ListenFailure, String)] = [
-            (.pathTooLong(bytes: 108), "108 bytes"), (.held(pid: 7), "pid 7"), (.held(pid: nil), "Another gateway holds"),
+            (.pathTooLong(bytes: 108), "108 bytes"), (.held(pid: 7), "pid 7"),
+            (.held(pid: nil), "Another gateway holds"),
             (.notASocket(path: "/x"), "/x exists"), (.alive(path: "/x"), "answers at /x"),
             (.foreign(path: "/x", uid: 5), "uid 5"), (.unsafeDirectory(path: "/x"), "0700"),
             (.abstractRefused, "path of a file"), (.notListening(descriptor: 3), "Descriptor 3"),

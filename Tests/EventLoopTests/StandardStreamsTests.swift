@@ -314,7 +314,6 @@ import Testing
             }
             #expect(results.contains("opened"))
             #expect(results.contains("examine descriptor: too many open files (EMFILE)"))
-            #expect(results.contains("duplicate descriptor: too many open files (EMFILE)"))
             #expect(results.contains("open /dev/null: too many open files (EMFILE)"))
             #expect(loop.close() == true)
         }

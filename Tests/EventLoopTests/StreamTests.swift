@@ -88,7 +88,13 @@ import Testing
         let timer = Timer(loop: loop)
         timer.start(after: 5_000_000, repeating: 5_000_000) {
             marks.append(near.lastProgress)
-            if marks.count == 40 { timer.close(); near.close(); far.close() } else { far.startReading() }
+            if marks.count == 40 {
+                timer.close()
+                near.close()
+                far.close()
+            } else {
+                far.startReading()
+            }
         }
         loop.run()
         #expect(taken >= 30 * 65536)

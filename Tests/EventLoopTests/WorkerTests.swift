@@ -96,7 +96,9 @@ import Testing
     @Test func aBodyThatReturnsEarlyCanStillBeClosed() throws {
         let loop = try Loop()
         var reports: [Int] = []
-        let worker = try Worker<Int, Int>(loop: loop, name: "quitter") { inbox in inbox.report(1) } onReports: {
+        let worker = try Worker<Int, Int>(loop: loop, name: "quitter") { inbox in
+            inbox.report(1)
+        } onReports: {
             reports += $0
         }
         #expect(loop.run { reports == [1] })
@@ -111,7 +113,9 @@ import Testing
 
     @Test func anIdleWorkerNeedNotKeepTheLoop() throws {
         let loop = try Loop()
-        let worker = try Worker<Int, Int>(loop: loop, name: "idle") { inbox in while inbox.take() != nil {} } onReports: {
+        let worker = try Worker<Int, Int>(loop: loop, name: "idle") { inbox in
+            while inbox.take() != nil {}
+        } onReports: {
             _ in
         }
         #expect(worker.keepsLoopAlive)
@@ -128,7 +132,9 @@ import Testing
     @Test func aThreadThatCannotBeIsTold() throws {
         let loop = try Loop()
         #expect(throws: LoopFailure.self) {
-            try Worker<Int, Int>(loop: loop, name: "giant", stackBytes: 1 << 50) { _ in } onReports: { _ in }
+            try Worker<Int, Int>(loop: loop, name: "giant", stackBytes: 1 << 50) { _ in
+            } onReports: { _ in
+            }
         }
         loop.run()
         #expect(loop.close() == true)
