@@ -17,7 +17,7 @@ struct Batch: Sendable {
         var remembered: String?
         var links: [LinkTarget] = []
         var hasSearched = false
-        var warnings: [String] = []
+        var warnings: [Warning] = []
         /// Set when it is to be written: nil creates.
         var write: Write?
 
@@ -108,7 +108,7 @@ struct Batch: Sendable {
             writer.endArray()
             if !members[place].warnings.isEmpty {
                 writer.key("w")
-                writer.value(.array(members[place].warnings.map { .string($0) }))
+                writer.raw(Warning.text(members[place].warnings))
             }
             writer.endObject()
         }
@@ -125,7 +125,7 @@ package struct StoredPlan: Equatable, Sendable {
         package var trace: Int
         package var target: String?
         package var fields: [Int]
-        package var warnings: [String]
+        package var warnings: [Warning]
     }
 
     package var namespace: String
@@ -146,7 +146,7 @@ package struct StoredPlan: Equatable, Sendable {
                 Item(
                     place: RecordPlace(transfer: transfer, ordinal: Int32(clamping: ordinal)), trace: Int(trace),
                     target: item["id"]?.string, fields: fields.elements.compactMap { $0.integer.map(Int.init) },
-                    warnings: item["w"]?.elements.compactMap(\.string) ?? []))
+                    warnings: item["w"].map(Warning.parse) ?? []))
         }
     }
 }

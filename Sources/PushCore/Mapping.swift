@@ -21,7 +21,7 @@ package struct MappingRule: Equatable, Sendable {
         /// The first typed entry of a list feeds a flat field.
         case entries
         /// The provider takes any field under its own name.
-        case ownName = "own_name"
+        case open
     }
 
     package var property: String
@@ -55,7 +55,7 @@ package struct Mapping: Equatable, Sendable {
             if let match = Self.field(for: name, title: title, in: resource, excluding: taken, properties: names) {
                 add(name, match.field, match.how)
             } else if resource.hasOpenFields && !taken.contains(name) {
-                add(name, name, .ownName)
+                add(name, name, .open)
             } else {
                 unmapped.append(name)
             }

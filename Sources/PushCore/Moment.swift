@@ -20,7 +20,7 @@ package struct Moment: Equatable, Sendable {
 package enum Backoff {
     package static func nanoseconds(attempt: Int32, chance: UInt64) -> UInt64 {
         let step = UInt64(min(max(attempt, 1), 8) - 1)
-        let whole = min(500_000_000 << step, 60_000_000_000)
+        let whole = min(UInt64(500_000_000) << step, 60_000_000_000)
         return whole / 2 + chance % (whole / 2)
     }
 }

@@ -19,7 +19,7 @@ package struct PreparedRecord: Sendable {
     package let refusals: [Failure]
     /// Properties that it lacks for being created (`required` counts only then, D18).
     package let missingRequired: [String]
-    package let warnings: [String]
+    package let warnings: [Warning]
     /// Its associated records that had ended when it was read from the store.
     package let children: [ResultRow.Child]
 
@@ -54,7 +54,7 @@ private struct Preparation {
     var fields: [PreparedField] = []
     var refusals: [Failure] = []
     var missingRequired: [String] = []
-    var warnings: [String] = []
+    var warnings: [Warning] = []
 
     /// Entries of one record beyond this many say no more than the first ones did.
     private static let violationCeiling = 20
@@ -106,7 +106,10 @@ private struct Preparation {
 
     private mutating func unknown(_ name: String, _ value: JSONView) {
         if schema.mapping.unmapped.contains(name) {
-            warnings.append("No field of \(plan.provider.displayName) takes \"\(name)\"; it was not sent.")
+            warnings.append(
+                Warning(
+                    .fieldUnmapped, "No field of \(plan.provider.displayName) takes \"\(name)\"; it was not sent.",
+                    path: "/\(name)"))
             return
         }
         if plan.allowsPassthrough || schema.takesAnyProperty {
@@ -119,7 +122,10 @@ private struct Preparation {
         let meant = DidYouMean.nearest(name, among: schema.knowsProperty.sorted())
         let hint = meant.map { " Did you mean \"\($0)\"?" } ?? ""
         if plan.warnsOfUnknown {
-            warnings.append("The schema \"\(schema.key)\" has no property \"\(name)\"; it was not sent.\(hint)")
+            warnings.append(
+                Warning(
+                    .unknownProperty, "The schema \"\(schema.key)\" has no property \"\(name)\"; it was not sent.\(hint)",
+                    path: "/\(name)"))
         } else {
             refusals.append(
                 Failure(

@@ -94,7 +94,8 @@ extension PushMachine {
                 continue
             }
             if member.hasSearched && member.remembered != nil {
-                member.warnings.append("The record that was remembered for this internal_id is gone at the provider.")
+                member.warnings.append(
+                    Warning(.recordRecreated, "The record that was remembered for this internal_id is gone at the provider."))
             }
             switch decision {
             case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
@@ -126,12 +127,14 @@ extension PushMachine {
 
     /// Records that a parent is linked to; what cannot be linked becomes a warning.
     func links(
-        of record: PreparedRecord, _ children: [ResultRow.Child], warnings: inout [String]
+        of record: PreparedRecord, _ children: [ResultRow.Child], warnings: inout [Warning]
     ) -> [LinkTarget] {
         guard !children.isEmpty else { return [] }
         let provider = record.plan.provider
         guard provider.supportsAssociations else {
-            warnings.append("\(provider.displayName) has no associations: the records were written, not linked.")
+            warnings.append(
+                Warning(
+                    .linkSkipped, "\(provider.displayName) has no associations: the records were written, not linked."))
             return []
         }
         let possible = record.schema.resource.links
@@ -140,19 +143,24 @@ extension PushMachine {
         for child in children.sorted(by: { $0.ordinal < $1.ordinal }) {
             let schema = record.plan.schemas[Int(child.schema)]
             guard let id = child.providerID, child.kind?.isWritten == true else {
-                warnings.append("A \(schema.key) was not linked, because it was not written. Its own error says why.")
+                warnings.append(
+                    Warning(
+                        .linkSkipped, "A \(schema.key) was not linked, because it was not written. Its own error says why."))
                 continue
             }
             let kind = possible.first { $0.resource == schema.resource.name }
             guard kind != nil || possible.isEmpty else {
                 warnings.append(
-                    "\(provider.displayName) cannot link \(record.schema.resource.name) to \(schema.resource.name).")
+                    Warning(
+                        .linkSkipped,
+                        "\(provider.displayName) cannot link \(record.schema.resource.name) to \(schema.resource.name)."))
                 continue
             }
             let link = LinkTarget(resource: schema.resource.name, id: id)
             guard !links.contains(link) else { continue }
             if kind?.isSingle == true && !single.insert(schema.resource.name).inserted {
-                warnings.append("Only the first \(schema.key) was linked: the provider holds one.")
+                warnings.append(
+                    Warning(.linkSkipped, "Only the first \(schema.key) was linked: the provider holds one."))
                 continue
             }
             links.append(link)
@@ -202,7 +210,8 @@ extension PushMachine {
             switch answers[place] {
             case .written(let providerID, let isNew, let data, let refused):
                 for link in refused {
-                    member.warnings.append("The provider refused to link it to \(link.resource) \(link.id).")
+                    member.warnings.append(
+                        Warning(.linkSkipped, "The provider refused to link it to \(link.resource) \(link.id)."))
                 }
                 ends.append((member, .written(id: providerID, isNew: isNew, data: data)))
             case .notFound(let text):

@@ -84,15 +84,14 @@ extension PushMachine {
         case .written(let id, let isNew, let returned):
             (kind, providerID, data) = (isNew ? .created : .updated, id, returned)
         case .unchanged(let known):
-            (kind, providerID, basis) = (.unchanged, known.id, "verified")
+            (kind, providerID, basis) = (.unchanged, known.id, "verify")
             data = provider.returnsData ? known.source.compactText : []
         case .refused: kind = .refused
         case .uncertain: kind = .uncertain
         }
-        let warnings = member.warnings.isEmpty ? [] : JSONValue.array(member.warnings.map { .string($0) }).text
         return OutcomeRow(
             place: member.record.place, kind: kind, providerID: providerID, data: data, basis: basis,
-            warnings: warnings, finished: now.wall)
+            warnings: Warning.text(member.warnings), finished: now.wall)
     }
 
     /// One entry a record: all that is wrong with it in one text.

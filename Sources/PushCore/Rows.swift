@@ -152,9 +152,9 @@ package struct OutcomeRow: Equatable, Sendable {
     package var providerID: String?
     /// The record as the provider returned it, compact text; empty if it returned none.
     package var data: [UInt8]
-    /// What an `unchanged` rests on: `verified` or `ledger`. Nil for other outcomes.
+    /// What an `unchanged` rests on: `verify`. Nil for other outcomes.
     package var basis: String?
-    /// Compact JSON array of strings, or empty.
+    /// Compact text of `Warning.text`, or empty.
     package var warnings: [UInt8]
     package var finished: Int64
 

@@ -1,0 +1,102 @@
+import JSON
+import PushCore
+
+/// Why a manifest cannot be used, with a JSON Pointer into it.
+package struct ManifestFailure: Error, Equatable, Sendable, CustomStringConvertible {
+    package var pointer: String
+    package var problem: String
+
+    package var description: String { "\(pointer.isEmpty ? "/" : pointer): \(problem)" }
+}
+
+/// Reads a provider's manifest (`protocol/schemas/manifest.json`) into what the core works with.
+package enum Manifest {
+    /// - Throws: `ManifestFailure` at the first thing that is missing or out of its range.
+    package static func read(_ root: JSONView) throws(ManifestFailure) -> ProviderDescription {
+        let reader = ManifestReader(root: root)
+        let name = try reader.string("name")
+        guard let recoveryClass = ProviderDescription.Class(rawValue: try reader.string("class")) else {
+            throw ManifestFailure(pointer: "/class", problem: "must be keyed, searchable or blind")
+        }
+        var resources: [ResourceDescription] = []
+        guard let list = root["resources"], list.kind == .array else {
+            throw ManifestFailure(pointer: "/resources", problem: "must be a list of resources")
+        }
+        for entry in list.elements {
+            resources.append(
+                try resource(entry, "/resources/\(resources.count)", root["open_fields"]?.bool ?? false))
+        }
+        return ProviderDescription(
+            name: name, displayName: try reader.string("display_name"), authType: try reader.string("auth_type"),
+            url: root["url"]?.string ?? "", image: root["image"]?.string ?? "",
+            category: try reader.string("endgrate_provider_type"), recoveryClass: recoveryClass, resources: resources,
+            readBatch: try reader.size("read"), writeBatch: try reader.size("write"),
+            fieldsMember: root["fields_member"]?.string, hasOpenResources: root["open_resources"]?.bool ?? false)
+    }
+
+    private static func resource(
+        _ view: JSONView, _ pointer: String, _ isOpen: Bool
+    ) throws(ManifestFailure) -> ResourceDescription {
+        let reader = ManifestReader(root: view, pointer: pointer)
+        let derived = view["derived"]?.elements.map { $0 } ?? []
+        var fields: [ResourceDescription.Field] = []
+        var kinds: [String: MatchRule.Kind] = [:]
+        for (place, field) in (view["fields"]?.elements.map { $0 } ?? []).enumerated() {
+            let inner = ManifestReader(root: field, pointer: pointer + "/fields/\(place)")
+            let name = try inner.string("name")
+            kinds[name] = field["normalise"]?.string.flatMap(MatchRule.Kind.init)
+            let first = derived.first { $0["field"]?.string == name && $0["how"]?.isString("first") == true }
+            var entries: ResourceDescription.Entries?
+            if let list = first?["from"]?[0]?.string, let member = first?["member"]?.string {
+                entries = ResourceDescription.Entries(list: list, value: member)
+            }
+            fields.append(
+                ResourceDescription.Field(
+                    name: name, title: field["title"]?.string, type: field["type"]?.string ?? "string",
+                    synonyms: field["synonyms"]?.elements.compactMap(\.string) ?? [], entries: entries))
+        }
+        var rules: [MatchRule] = []
+        for (place, match) in (view["match"]?.elements.map { $0 } ?? []).enumerated() {
+            guard let name = match[0]?.string, match.count == 1, let kind = kinds[name] else {
+                throw ManifestFailure(
+                    pointer: pointer + "/match/\(place)",
+                    problem: "must name one field of the resource that says how it is normalised")
+            }
+            let join = derived.first { $0["field"]?.string == name && $0["how"]?.isString("join") == true }
+            rules.append(
+                MatchRule(field: name, kind: kind, parts: join?["from"]?.elements.compactMap(\.string) ?? []))
+        }
+        var links: [ResourceDescription.Link] = []
+        for (type, link) in view["associations"]?.members.map({ ($0.key.string ?? "", $0.value) }) ?? [] {
+            guard let target = link["resource"]?.string else {
+                throw ManifestFailure(pointer: pointer + "/associations/\(type)", problem: "must name a resource")
+            }
+            links.append(
+                ResourceDescription.Link(
+                    endgrateType: type, resource: target, isSingle: link["cardinality"]?.isString("one") == true))
+        }
+        return ResourceDescription(
+            name: try reader.string("name"), endgrateType: try reader.string("endgrate_type"),
+            displayName: try reader.string("display_name"), fields: fields, hasOpenFields: isOpen, matchRules: rules,
+            links: links)
+    }
+}
+
+private struct ManifestReader {
+    let root: JSONView
+    var pointer = ""
+
+    func string(_ key: String) throws(ManifestFailure) -> String {
+        guard let text = root[name: key]?.string, !text.isEmpty else {
+            throw ManifestFailure(pointer: "\(pointer)/\(key)", problem: "must be a string that is not empty")
+        }
+        return text
+    }
+
+    func size(_ key: String) throws(ManifestFailure) -> Int {
+        guard let size = root["batch"]?[name: key]?.integer, size >= 1, size <= 10_000 else {
+            throw ManifestFailure(pointer: "/batch/\(key)", problem: "must be a whole number from 1 to 10000")
+        }
+        return Int(size)
+    }
+}
