@@ -1,1 +1,71 @@
 #include "CProtocolFiles.h"
+
+// One line a file. A test compares this list with the folder.
+#define FILES(FILE)                                                     \
+    FILE(errors, "errors.json")                                         \
+    FILE(openrpc, "openrpc.json")                                       \
+    FILE(providers_local, "providers/local.json")                       \
+    FILE(schemas_event, "schemas/event.json")                           \
+    FILE(schemas_manifest, "schemas/manifest.json")                     \
+    FILE(schemas_record, "schemas/record.json")                         \
+    FILE(schemas_result, "schemas/result.json")                         \
+    FILE(schemas_session, "schemas/session.json")                       \
+    FILE(schemas_transfer, "schemas/transfer.json")                     \
+    FILE(schemas_type, "schemas/type.json")                             \
+    FILE(types_activity, "types/crm-activity.json")                     \
+    FILE(types_company, "types/crm-company.json")                       \
+    FILE(types_contact, "types/crm-contact.json")                       \
+    FILE(types_deal, "types/crm-deal.json")
+
+static const unsigned char errors[] = {
+#embed "../../protocol/errors.json"
+};
+static const unsigned char openrpc[] = {
+#embed "../../protocol/openrpc.json"
+};
+static const unsigned char providers_local[] = {
+#embed "../../protocol/providers/local.json"
+};
+static const unsigned char schemas_event[] = {
+#embed "../../protocol/schemas/event.json"
+};
+static const unsigned char schemas_manifest[] = {
+#embed "../../protocol/schemas/manifest.json"
+};
+static const unsigned char schemas_record[] = {
+#embed "../../protocol/schemas/record.json"
+};
+static const unsigned char schemas_result[] = {
+#embed "../../protocol/schemas/result.json"
+};
+static const unsigned char schemas_session[] = {
+#embed "../../protocol/schemas/session.json"
+};
+static const unsigned char schemas_transfer[] = {
+#embed "../../protocol/schemas/transfer.json"
+};
+static const unsigned char schemas_type[] = {
+#embed "../../protocol/schemas/type.json"
+};
+static const unsigned char types_activity[] = {
+#embed "../../protocol/types/crm-activity.json"
+};
+static const unsigned char types_company[] = {
+#embed "../../protocol/types/crm-company.json"
+};
+static const unsigned char types_contact[] = {
+#embed "../../protocol/types/crm-contact.json"
+};
+static const unsigned char types_deal[] = {
+#embed "../../protocol/types/crm-deal.json"
+};
+
+#define ENTRY(name, path) {path, name, (long)sizeof name},
+static const struct pushgate_protocol_file table[] = {FILES(ENTRY)};
+
+int pushgate_protocol_file_count(void) { return (int)(sizeof table / sizeof table[0]); }
+
+struct pushgate_protocol_file pushgate_protocol_file(int index) {
+    struct pushgate_protocol_file none = {0, 0, 0};
+    return index >= 0 && index < pushgate_protocol_file_count() ? table[index] : none;
+}

@@ -1,0 +1,43 @@
+import JSON
+import LocalProvider
+import Providers
+import PushCore
+
+/// What the gateway knows without being told: providers and default schemas, from the files of `protocol/`.
+final class Catalogue {
+    private let providers: [ProviderDescription]
+    /// By `endgrate_type`, in order of name.
+    let types: [(type: String, schema: JSONView)]
+
+    /// - Throws: `ManifestFailure` when a manifest inside the binary is wrong, which a test would have found.
+    init() throws(ManifestFailure) {
+        var providers: [ProviderDescription] = []
+        for (_, document) in ProtocolFiles.documents(under: "providers/") {
+            providers.append(try Manifest.read(document.root))
+        }
+        self.providers = providers
+        types = ProtocolFiles.documents(under: "types/").map { ($0.name, $0.document.root) }
+    }
+
+    var providerNames: [String] { providers.map(\.name) }
+    var all: [ProviderDescription] { providers }
+
+    /// The provider as a session sees it: the settings of the embedded one change what it can do (K19).
+    func provider(_ name: String, settings: JSONView?) -> ProviderDescription? {
+        guard var provider = providers.first(where: { $0.name == name }) else { return nil }
+        let local = Self.localSettings(settings)
+        provider.supportsAssociations = local.supportsAssociations
+        provider.returnsData = local.returnsData
+        return provider
+    }
+
+    static func localSettings(_ view: JSONView?) -> LocalSettings {
+        var settings = LocalSettings()
+        settings.latencyMilliseconds = view?["latency_ms"]?.integer.map { Int(clamping: $0) } ?? 0
+        settings.returnsData = view?["returns_data"]?.bool ?? true
+        settings.supportsAssociations = view?["associations"]?.bool ?? true
+        return settings
+    }
+
+    func defaultSchema(_ type: String) -> JSONView? { types.first { $0.type == type }?.schema }
+}

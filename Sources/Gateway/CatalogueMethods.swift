@@ -1,0 +1,74 @@
+import JSON
+import JSONRPC
+import PushCore
+
+/// `getIntegrations` and `getTypes`.
+enum CatalogueMethods {
+    static func integrations(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
+        var providers = server.catalogue.all
+        if let text = params["session_id"]?.string {
+            guard let session = server.session(text) else { return responder.error(.sessionNotFound) }
+            providers = [session.plan.provider]
+        }
+        if let name = params["provider"]?.string { providers = providers.filter { $0.name == name } }
+        if let category = params["category"]?.string {
+            providers = providers.filter { $0.category.lowercased() == category.lowercased() }
+        }
+        responder.object { writer in
+            writer.key("providers")
+            writer.beginArray()
+            for provider in providers {
+                writer.beginObject()
+                writer.key("provider")
+                Payloads.providerInfo(provider, into: &writer)
+                writer.key("integrations")
+                writer.beginArray()
+                for resource in provider.resources { integration(resource, provider, into: &writer) }
+                writer.endArray()
+                writer.endObject()
+            }
+            writer.endArray()
+        }
+    }
+
+    private static func integration(
+        _ resource: ResourceDescription, _ provider: ProviderDescription, into writer: inout JSONWriter
+    ) {
+        writer.beginObject()
+        writer.key("display_name")
+        writer.string(resource.displayName)
+        writer.key("resource")
+        writer.string(resource.name)
+        writer.key("endgrate_type")
+        writer.string(resource.endgrateType)
+        writer.key("supports_push")
+        writer.bool(true)
+        writer.key("supports_pull")
+        writer.bool(false)
+        writer.key("is_custom_object")
+        writer.bool(false)
+        writer.key("supports_associations")
+        writer.bool(provider.supportsAssociations)
+        writer.key("class")
+        writer.string(provider.recoveryClass.rawValue)
+        writer.endObject()
+    }
+
+    static func types(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
+        responder.object { writer in
+            writer.key("types")
+            writer.beginArray()
+            for (type, schema) in server.catalogue.types {
+                writer.beginObject()
+                writer.key("endgrate_type")
+                writer.string(type)
+                writer.key("title")
+                writer.string(schema["title"]?.string ?? type)
+                writer.key("schema")
+                writer.value(schema)
+                writer.endObject()
+            }
+            writer.endArray()
+        }
+    }
+}

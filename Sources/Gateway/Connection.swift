@@ -1,0 +1,234 @@
+import EventLoop
+import JSON
+import JSONRPC
+import PushCore
+
+/// One caller: bytes in, calls to the methods, answers and events out. Judges load, not content.
+package final class Connection {
+    unowned let server: Server
+    private let stream: any ByteStream
+    let number: Int
+    let peer: PeerCredentials?
+    var conversation: Conversation
+    private(set) var isClosed = false
+    private var inputEnded = false
+    private var drained = false
+    private var isScheduled = false
+    private var isDirty = false
+    private var waitsForMemory = false
+    /// Bytes of the unfinished line that count against the inbound budget of all connections.
+    private var heldBytes = 0
+    /// When the 64 KiB under way began to arrive, and how long the line was then.
+    private var lineBegan: (time: UInt64, bytes: Int)?
+    private var waiting: [ReplyTo: Responder] = [:]
+    var subscriptions: [String: Subscription] = [:]
+    var hasSaidHello = false
+    var isAuthenticated: Bool
+    /// Bytes of a line that may be sent.
+    var outboundLine: Int
+    var eventPayload: Int
+    var onClosed: (() -> Void)?
+
+    /// Calls of one connection in one turn, so that a flood on one does not hold the others.
+    private static let callsATurn = 100
+    /// Nanoseconds of one connection in one turn.
+    private static let turnTime: UInt64 = 5_000_000
+    /// Bytes of a line that each connection may hold whatever the others do (K11).
+    private static let guaranteedBytes = 64 << 10
+
+    init(server: Server, stream: any ByteStream, peer: PeerCredentials?, number: Int, isAuthenticated: Bool) {
+        self.server = server
+        self.stream = stream
+        self.peer = peer
+        self.number = number
+        self.isAuthenticated = isAuthenticated
+        conversation = Conversation(ceilings: server.ceilings.framing)
+        outboundLine = server.ceilings.outboundLine
+        eventPayload = server.ceilings.eventPayload
+        stream.lowWater = server.ceilings.eventPause / 2
+        stream.onBytes = { [unowned self] bytes in receive(bytes) }
+        stream.onDrained = { [unowned self] in
+            drained = true
+            schedule()
+        }
+        stream.onEnd = { [unowned self] failure in endOfInput(failure) }
+        stream.onWritable = { [unowned self] in writable() }
+        stream.onOutputFailure = { [unowned self] failure in
+            server.log.debug("output failed", ("connection", String(number)), ("reason", failure.name))
+            close()
+        }
+        stream.startReading()
+    }
+
+    var queuedBytes: Int { stream.queuedBytes + conversation.outputCount }
+    /// No event is pulled for it now.
+    var isFull: Bool { queuedBytes >= server.ceilings.eventPause }
+    var isIdle: Bool { waiting.isEmpty && conversation.outputCount == 0 && stream.queuedBytes == 0 }
+    var callsInFlight: Int { waiting.count }
+    var hasInputLeft: Bool { !inputEnded || isScheduled }
+
+    // MARK: In
+
+    private func receive(_ bytes: UnsafeRawBufferPointer) {
+        server.counters.inboundBytes += bytes.count
+        drained = false
+        conversation.receive(bytes)
+        account()
+        schedule()
+    }
+
+    private func account() {
+        let held = conversation.bufferedBytes
+        server.inboundBytes += held - heldBytes
+        heldBytes = held
+        if held == 0 {
+            lineBegan = nil
+        } else if lineBegan == nil || held - (lineBegan?.bytes ?? 0) >= Self.guaranteedBytes || held < (lineBegan?.bytes ?? 0) {
+            lineBegan = (server.loop.now, held)
+        }
+        if held > Self.guaranteedBytes && server.inboundBytes > server.ceilings.inboundMemory { waitForMemory() }
+    }
+
+    private func waitForMemory() {
+        guard !waitsForMemory else { return }
+        waitsForMemory = true
+        stream.pauseReading()
+    }
+
+    private func schedule() {
+        guard !isScheduled, !isClosed else { return }
+        isScheduled = true
+        server.loop.soon { [self] in
+            isScheduled = false
+            process()
+        }
+    }
+
+    private func process() {
+        guard !isClosed else { return }
+        let start = Clock.monotonic()
+        var calls = 0
+        while let incoming = conversation.next(drained: drained) {
+            take(incoming)
+            calls += 1
+            if isClosed { return }
+            if calls >= Self.callsATurn || (calls & 15 == 0 && Clock.monotonic() - start > Self.turnTime) {
+                schedule()
+                break
+            }
+            if queuedBytes > server.ceilings.replyPause {
+                stream.pauseReading()
+                break
+            }
+        }
+        account()
+        if conversation.outputCount > 0 { markDirty() }
+        if inputEnded && !isScheduled { server.inputDone(self) }
+    }
+
+    private func take(_ incoming: Incoming) {
+        switch incoming {
+        case .call(let call):
+            server.counters.calls += 1
+            let responder = Responder(connection: self, replyTo: call.replyTo)
+            if let replyTo = call.replyTo { waiting[replyTo] = responder }
+            server.dispatch(call, responder)
+        case .cancel(let id):
+            guard let replyTo = conversation.replyTo(pending: id), let responder = waiting[replyTo] else { return }
+            responder.onCancel?()
+            responder.error(.requestCancelled)
+        case .refused:
+            server.counters.errors += 1
+            markDirty()
+        case .response: server.counters.strayResponses += 1
+        }
+    }
+
+    func answered(_ responder: Responder) {
+        if let replyTo = responder.replyTo { waiting[replyTo] = nil }
+    }
+
+    private func endOfInput(_ failure: LoopFailure?) {
+        guard !isClosed else { return }
+        if failure != nil { return close() }
+        inputEnded = true
+        drained = true
+        conversation.endOfInput()
+        schedule()
+    }
+
+    // MARK: Out
+
+    /// Something is to be written at the end of this turn.
+    func markDirty() {
+        guard !isDirty, !isClosed else { return }
+        isDirty = true
+        server.dirty.append(self)
+    }
+
+    func flush() {
+        isDirty = false
+        guard !isClosed, conversation.outputCount > 0 else { return }
+        let bytes = conversation.takeOutput()
+        server.counters.outboundBytes += bytes.count
+        stream.write(bytes)
+        if stream.queuedBytes > server.ceilings.replyPause { stream.pauseReading() }
+        if inputEnded { server.inputDone(self) }
+    }
+
+    private func writable() {
+        guard !isClosed else { return }
+        if !inputEnded && !waitsForMemory && queuedBytes <= server.ceilings.replyPause { stream.startReading() }
+        schedule()
+        for subscription in subscriptions.values { subscription.pump() }
+        if inputEnded { server.inputDone(self) }
+    }
+
+    /// Every second: lines that take too long, peers that take nothing, memory that came free.
+    func check(now: UInt64) {
+        if let began = lineBegan, now - began.time > server.ceilings.lineTime {
+            server.log.info("line took too long", ("connection", String(number)))
+            conversation.refuse(ErrorReply(code: .lineTimeout))
+            flush()
+            stream.endOutput { [self] in close() }
+            lineBegan = nil
+            return
+        }
+        if stream.queuedBytes > server.ceilings.replyPause && now - stream.lastProgress > server.ceilings.stallTime {
+            server.log.warning(
+                "peer takes nothing, connection ended", ("connection", String(number)),
+                ("queued_bytes", String(stream.queuedBytes)))
+            for subscription in subscriptions.values { subscription.end(reason: "stalled") }
+            close()
+            return
+        }
+        if waitsForMemory && server.inboundBytes <= server.ceilings.inboundMemory {
+            waitsForMemory = false
+            if !inputEnded { stream.startReading() }
+        }
+    }
+
+    /// Writes what is ready, then ends the output and closes.
+    func finish(_ done: @escaping () -> Void) {
+        guard !isClosed else { return done() }
+        flush()
+        stream.endOutput { [self] in
+            close()
+            done()
+        }
+    }
+
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        server.inboundBytes -= heldBytes
+        heldBytes = 0
+        for responder in waiting.values { responder.onCancel?() }
+        waiting = [:]
+        for subscription in subscriptions.values { subscription.close() }
+        subscriptions = [:]
+        stream.close()
+        server.closed(self)
+        onClosed?()
+    }
+}

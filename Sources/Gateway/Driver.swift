@@ -1,0 +1,198 @@
+import EventLoop
+import LocalProvider
+import Providers
+import PushCore
+import Store
+
+/// Carries out what the push machine orders and reports back: store, providers, timers. Judges nothing.
+final class Driver {
+    private let loop: Loop
+    private let store: Store
+    private let turn: Turn
+    private let slices: Slices
+    private let sessions: Sessions
+    private let local: LocalProvider
+    private let codec = LocalCodec()
+    private(set) var machine: PushMachine
+    private var facts: [Fact] = []
+    private var isTelling = false
+    private var timers: [AccountKey: Timer] = [:]
+    private var chance = SystemRandomNumberGenerator()
+
+    /// Events that are on disk now.
+    var onPublished: ([EventRow]) -> Void = { _ in }
+    var onProgress: (_ transfer: Int64, _ finished: Int32, _ records: Int32) -> Void = { _, _, _ in }
+    var onCompleted: (TransferRow) -> Void = { _ in }
+    private(set) var exchanges = 0
+    /// Exchanges whose answer is awaited.
+    private(set) var exchangesUnderWay = 0
+    /// When drained, exchanges are no longer begun: what they would do is found in the store by the next start (K24).
+    var isDraining = false
+
+    init(
+        loop: Loop, store: Store, turn: Turn, slices: Slices, sessions: Sessions, local: LocalProvider
+    ) {
+        self.loop = loop
+        self.store = store
+        self.turn = turn
+        self.slices = slices
+        self.sessions = sessions
+        self.local = local
+        machine = PushMachine(
+            lastIntent: store.state.lastIntent, lastError: store.state.lastError, lastEvent: store.state.lastEvent)
+    }
+
+    /// Facts are handled one after the other, also those that arise while one is being handled.
+    func tell(_ fact: Fact) {
+        facts.append(fact)
+        guard !isTelling else { return }
+        isTelling = true
+        while !facts.isEmpty {
+            let moment = Moment(
+                wall: loop.wallClockMilliseconds(), monotonic: loop.now, chance: chance.next())
+            for effect in machine.handle(facts.removeFirst(), at: moment) { carryOut(effect) }
+        }
+        isTelling = false
+    }
+
+    private func carryOut(_ effect: Effect) {
+        switch effect {
+        case .admit(let account, let transfer, let after, let limit):
+            admit(account, transfer, after, limit)
+        case .readLedger(let batch, let scope, let resource, let ids):
+            store.read(.ledger(scope: scope, resource: resource, internalIDs: ids)) { [self] answer in
+                if case .ledger(let known) = answer { tell(.ledgerRead(batch: batch, known)) }
+            }
+        case .lookUp(let batch, let account, let request):
+            perform(codec.encode(request, account: account)) { [self] outcome in
+                tell(.lookedUp(batch: batch, codec.decodeLookup(outcome)))
+            }
+        case .write(let batch, let account, let request):
+            perform(codec.encode(request, account: account)) { [self] outcome in
+                tell(.written(batch: batch, codec.decodeWrite(outcome)))
+            }
+        case .commit(let changes, let token):
+            turn.commit(changes) { [self] in tell(.committed(token)) }
+        case .wake(let account, let time): wake(account, at: time)
+        case .published(let events): onPublished(events)
+        case .progressed(let transfer, let finished, let records): onProgress(transfer, finished, records)
+        case .completed(let row): onCompleted(row)
+        }
+    }
+
+    private func perform(_ exchange: Exchange, _ answer: @escaping (ExchangeOutcome) -> Void) {
+        guard !isDraining else { return }
+        exchanges += 1
+        exchangesUnderWay += 1
+        local.perform(exchange) { [self] outcome in
+            exchangesUnderWay -= 1
+            answer(outcome)
+        }
+    }
+
+    private func wake(_ account: AccountKey, at time: UInt64) {
+        let timer = timers[account] ?? Timer(loop: loop)
+        timers[account] = timer
+        timer.keepsLoopAlive = false
+        timer.start(after: time > loop.now ? time - loop.now : 0) { [self] in tell(.woke(account)) }
+    }
+
+    // MARK: Records from the store
+
+    /// Bytes of record data that one read may bring.
+    private static let readBytes = 1 << 20
+
+    private func admit(_ account: AccountKey, _ transfer: Int64, _ after: Int32, _ limit: Int) {
+        guard let row = machine.transfer(transfer) else { return }
+        store.read(.unfinished(transfer: transfer, after: after, limit: limit, bytes: Self.readBytes)) {
+            [self] answer in
+            guard case .unfinished(let rows, let isLast) = answer else { return }
+            sessions.plan(session: row.session, revision: row.revision) { [self] plan in
+                guard let plan else { return tell(.admitted(account, transfer: transfer, [], isLast: true)) }
+                prepare(rows, plan, row.disableUpsert) { [self] records in
+                    tell(.admitted(account, transfer: transfer, records, isLast: isLast))
+                }
+            }
+        }
+    }
+
+    private func prepare(
+        _ rows: [ResultRow], _ plan: SessionPlan, _ disablesUpsert: Bool,
+        _ done: @escaping ([PreparedRecord]) -> Void
+    ) {
+        var records: [PreparedRecord] = []
+        records.reserveCapacity(rows.count)
+        slices.add { deadline in
+            while records.count < rows.count {
+                let row = rows[records.count]
+                records.append(
+                    PreparedRecord(row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children))
+                if records.count & 7 == 0 && Clock.monotonic() > deadline { break }
+            }
+            guard records.count == rows.count else { return false }
+            done(records)
+            return true
+        }
+    }
+
+    // MARK: Start
+
+    /// Takes up what the last run left behind, then calls `done`.
+    func resume(_ done: @escaping () -> Void) {
+        var left = store.state.openTransfers.count + store.state.openIntents.count
+        func finishOne() {
+            left -= 1
+            if left == 0 {
+                tell(.started)
+                done()
+            }
+        }
+        guard left > 0 else {
+            left = 1
+            return finishOne()
+        }
+        for row in store.state.openTransfers {
+            store.read(.finishedFrom(transfer: row.sequence, index: row.published)) { [self] answer in
+                if case .finishedFrom(let finished) = answer { tell(.resumed(row, finished: finished)) }
+                finishOne()
+            }
+        }
+        for intent in store.state.openIntents { recover(intent, finishOne) }
+    }
+
+    private func recover(_ intent: IntentRow, _ done: @escaping () -> Void) {
+        guard let plan = StoredPlan(intent.plan) else { return done() }
+        let byTransfer = Dictionary(grouping: plan.items, by: \.place.transfer)
+        var left = byTransfer.count
+        var records: [PreparedRecord] = []
+        func finishOne() {
+            left -= 1
+            guard left == 0 else { return }
+            if !records.isEmpty { tell(.recovered(intent, plan, records)) }
+            done()
+        }
+        for (transfer, items) in byTransfer.sorted(by: { $0.key < $1.key }) {
+            guard let row = store.state.openTransfers.first(where: { $0.sequence == transfer }) else {
+                finishOne()
+                continue
+            }
+            store.read(.records(transfer: transfer, ordinals: items.map(\.place.ordinal))) { [self] answer in
+                guard case .records(let rows) = answer else { return finishOne() }
+                sessions.plan(session: row.session, revision: row.revision) { plan in
+                    if let plan {
+                        records += rows.map {
+                            PreparedRecord(
+                                $0.record, plan: plan, disablesUpsert: row.disableUpsert, children: $0.children)
+                        }
+                    }
+                    finishOne()
+                }
+            }
+        }
+    }
+
+    func close() {
+        for timer in timers.values { timer.close() }
+        timers = [:]
+    }
+}

@@ -1,0 +1,343 @@
+import EventLoop
+import JSON
+import JSONRPC
+import JSONSchema
+import LocalProvider
+import PushCore
+import Store
+
+/// Counts since the start, for `stats`.
+struct Counters {
+    var calls = 0
+    var errors = 0
+    var strayResponses = 0
+    var inboundBytes = 0
+    var outboundBytes = 0
+    var eventsDelivered = 0
+    var connectionsRefused = 0
+}
+
+/// Why a gateway cannot start; `exitCode` is documented in `pushgate --help`.
+package struct StartFailure: Error, CustomStringConvertible {
+    package var description: String
+    package var exitCode: Int32
+}
+
+/// The assembled gateway: store, provider, machine, connections, on one loop.
+package final class Server {
+    package let loop: Loop
+    let configuration: Configuration
+    let log: Log
+    let store: Store
+    let turn: Turn
+    let slices: Slices
+    let sessions: Sessions
+    let catalogue: Catalogue
+    let methods: Methods
+    let local: LocalProvider
+    let driver: Driver
+    let events: EventLog
+    let patterns: any PatternCompiler
+    /// Fresh with each process: a client sees by it that the gateway was restarted.
+    let instance: String
+    var identifiers = IdentifierSource()
+    var counters = Counters()
+    var inboundBytes = 0
+    var dirty: [Connection] = []
+    private(set) var connections: [Int: Connection] = [:]
+    private var connectionsByUser: [UInt32: Int] = [:]
+    private var lastConnection = 0
+    private var listeners: [Listener] = []
+    private let housekeeping: Timer
+    private let started: UInt64
+    private(set) var isDraining = false
+    private(set) var isReady = false
+    private var drainDeadline: Timer?
+    private var hasEnded = false
+    /// The process is to end with this code; the loop has been emptied unless the code is not 0.
+    package var onEnd: (Int32) -> Void = { _ in }
+    /// Callers that wait for a transfer to complete, by its sequence.
+    var completionWaiters: [Int64: [(TransferRow?) -> Void]] = [:]
+    var progressWatchers: [Int64: [ProgressWatcher]] = [:]
+    /// Pushes with an idempotency key that are not committed yet (K22).
+    var pendingKeys: [PendingKey: [() -> Void]] = [:]
+    var lastTransfer: Int64
+
+    var ceilings: Ceilings { configuration.ceilings }
+
+    /// Opens the store and makes everything ready, but listens to nobody yet.
+    package init(loop: Loop, configuration: Configuration, log: Log) throws(StartFailure) {
+        self.loop = loop
+        self.configuration = configuration
+        self.log = log
+        do {
+            store = try Store(loop: loop, path: configuration.store)
+        } catch {
+            throw StartFailure(description: error.description, exitCode: error.exitCode)
+        }
+        turn = Turn(store: store)
+        slices = Slices(loop: loop)
+        patterns = PatternMatcher()
+        do {
+            catalogue = try Catalogue()
+            methods = try Methods(patterns: patterns)
+        } catch {
+            throw StartFailure(description: "\(error)", exitCode: 70)
+        }
+        do {
+            local = try LocalProvider(
+                loop: loop, directory: configuration.localDirectory,
+                resources: catalogue.provider("local", settings: nil)?.resources ?? [])
+            instance = try Randomness.bytes(4).map { String($0, radix: 16) }.joined()
+        } catch {
+            throw StartFailure(description: "\(error)", exitCode: 74)
+        }
+        sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
+        driver = Driver(
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local)
+        events = EventLog(store: store, sessions: sessions, loop: loop)
+        housekeeping = Timer(loop: loop)
+        started = loop.now
+        lastTransfer = store.state.lastTransfer
+        wire()
+    }
+
+    private func wire() {
+        store.onFailure = { [unowned self] failure in
+            log.error("the store failed", ("reason", failure.description))
+            end(failure.exitCode)
+        }
+        loop.endOfTurn = { [unowned self] in endOfTurn() }
+        driver.onPublished = { [unowned self] rows in events.published(rows) }
+        driver.onProgress = { [unowned self] transfer, finished, records in
+            progressed(transfer, finished, records)
+        }
+        driver.onCompleted = { [unowned self] row in completed(row) }
+        housekeeping.keepsLoopAlive = false
+        housekeeping.start(after: 1_000_000_000, repeating: 1_000_000_000) { [unowned self] in everySecond() }
+        for row in store.state.sessions {
+            if !sessions.restore(row) { log.error("a stored session cannot be read", ("session", row.id.text)) }
+        }
+        for session in sessions.byID.values where session.row.account.provider == "local" {
+            local.open(account: session.row.account.name, settings: settings(of: session.row))
+        }
+    }
+
+    func settings(of row: SessionRow) -> LocalSettings {
+        let definition = try? JSONDocument(parsing: row.definition).root
+        return Catalogue.localSettings(definition?["settings"])
+    }
+
+    /// Takes up what the last run left, then serves.
+    package func start() throws(StartFailure) {
+        for address in configuration.listen { try listen(address) }
+        events.open { [self] in
+            driver.resume { [self] in
+                isReady = true
+                log.info(
+                    "ready", ("transfers", String(driver.machine.running)),
+                    ("records", String(driver.machine.queuedRecords)))
+                _ = ServiceNotification.send("READY=1")
+            }
+        }
+    }
+
+    private func listen(_ address: ListenAddress) throws(StartFailure) {
+        let accept: (Stream, PeerCredentials) -> Void = { [unowned self] stream, peer in welcome(stream, peer) }
+        do throws(ListenFailure) {
+            let listener: Listener
+            switch address.place {
+            case .path(let path):
+                listener = try Listener(
+                    loop: loop, path: path, mode: address.mode, group: address.group, accept: accept)
+                log.info("listening", ("path", path))
+            case .inherited(let name):
+                guard let socket = InheritedSocket.take().first(where: { $0.name == name }) else {
+                    throw .notListening
+                }
+                listener = try Listener(loop: loop, inherited: socket.descriptor, accept: accept)
+            }
+            listener.onRefused = { [unowned self] failure in
+                counters.connectionsRefused += 1
+                log.warning("a connection was refused", ("reason", failure.name))
+            }
+            listeners.append(listener)
+        } catch {
+            throw StartFailure(description: error.description, exitCode: 75)
+        }
+    }
+
+    // MARK: Connections
+
+    private func welcome(_ stream: Stream, _ peer: PeerCredentials) {
+        let refusal: ErrorReply?
+        if !admits(peer) {
+            log.warning("user refused", ("uid", String(peer.uid)), ("pid", String(peer.pid)))
+            refusal = ErrorReply(code: .forbidden)
+        } else if connections.count >= ceilings.connections
+            || connectionsByUser[peer.uid, default: 0] >= ceilings.perUser
+        {
+            log.warning("too many connections", ("uid", String(peer.uid)))
+            refusal = ErrorReply(code: .tooManyConnections)
+        } else {
+            refusal = nil
+        }
+        if let refusal {
+            counters.connectionsRefused += 1
+            var conversation = Conversation()
+            conversation.refuse(refusal)
+            stream.write(conversation.takeOutput())
+            stream.endOutput { stream.close() }
+            return
+        }
+        // A peer seen through a user namespace as nobody cannot be told from others: it always needs the token (K33).
+        let authenticated = configuration.token == nil && peer.uid != 65_534
+        add(stream, peer, authenticated: authenticated)
+    }
+
+    private func admits(_ peer: PeerCredentials) -> Bool {
+        peer.uid == 0 || peer.uid == ownUser || configuration.allowedUsers.contains(peer.uid)
+            || configuration.allowedGroups.contains(peer.gid)
+            || peer.groups.contains(where: configuration.allowedGroups.contains)
+    }
+
+    /// Speaks on a stream that needs no leave: standard input and output, or a test.
+    @discardableResult
+    package func serve(_ stream: any ByteStream) -> Connection {
+        add(stream, nil, authenticated: true)
+    }
+
+    @discardableResult
+    private func add(_ stream: any ByteStream, _ peer: PeerCredentials?, authenticated: Bool) -> Connection {
+        lastConnection += 1
+        let connection = Connection(
+            server: self, stream: stream, peer: peer, number: lastConnection, isAuthenticated: authenticated)
+        connections[lastConnection] = connection
+        if let peer { connectionsByUser[peer.uid, default: 0] += 1 }
+        return connection
+    }
+
+    func closed(_ connection: Connection) {
+        connections[connection.number] = nil
+        if let peer = connection.peer { connectionsByUser[peer.uid, default: 1] -= 1 }
+        if isDraining { drainStep() }
+    }
+
+    /// A peer has ended its input. On a socket the connection ends when everything is answered; standard input ends the
+    /// gateway (K23).
+    func inputDone(_ connection: Connection) {
+        guard connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
+        if connection.peer != nil || !configuration.listen.isEmpty {
+            connection.finish {}
+        } else if !configuration.waitsForTransfers || driver.machine.running == 0 {
+            drain()
+        }
+    }
+
+    // MARK: Turns
+
+    /// The steps between handling and waiting, in the order that they need: what handlers left for the store goes to
+    /// the writer; then what is ready leaves. A reply that needs a commit is not ready before it.
+    private func endOfTurn() {
+        turn.flush()
+        while !dirty.isEmpty {
+            let ready = dirty
+            dirty = []
+            for connection in ready { connection.flush() }
+        }
+        if isDraining { drainStep() }
+    }
+
+    private func everySecond() {
+        let now = loop.now
+        for number in connections.keys.sorted() { connections[number]?.check(now: now) }
+        expireSessions()
+        events.trim(loop.wallClockMilliseconds()) { [self] changes in turn.commit(changes) {} }
+    }
+
+    var uptimeMilliseconds: UInt64 { (loop.now - started) / 1_000_000 }
+
+    /// 64 random bits.
+    func chance() -> UInt64 {
+        var generator = SystemRandomNumberGenerator()
+        return generator.next()
+    }
+
+    func newIdentifier() -> Identifier {
+        identifiers.next(
+            milliseconds: loop.wallClockMilliseconds(), chance: UInt32(truncatingIfNeeded: chance()))
+    }
+
+    // MARK: The end
+
+    /// Stops accepting, answers what was read, lets exchanges under way end, and ends the process (K24).
+    package func drain() {
+        guard !isDraining else { return }
+        isDraining = true
+        _ = ServiceNotification.send("STOPPING=1")
+        log.info("draining", ("records", String(driver.machine.queuedRecords)))
+        for listener in listeners { listener.close() }
+        listeners = []
+        driver.isDraining = true
+        for connection in connections.values where connection.hasSaidHello {
+            connection.conversation.notify("gateway.closing") { [self] writer in
+                writer.beginObject()
+                writer.key("deadline_ms")
+                writer.integer(configuration.drainTime / 1_000_000)
+                writer.endObject()
+            }
+            connection.markDirty()
+        }
+        for waiters in completionWaiters.values {
+            for waiter in waiters { waiter(nil) }
+        }
+        completionWaiters = [:]
+        events.endWaiting()
+        let timer = Timer(loop: loop)
+        drainDeadline = timer
+        timer.start(after: configuration.drainTime) { [self] in
+            log.warning("the drain deadline passed", ("exchanges", String(driver.exchangesUnderWay)))
+            finish()
+        }
+        loop.soon { [self] in drainStep() }
+    }
+
+    private func drainStep() {
+        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, turn.isEmpty,
+            connections.values.allSatisfy({ $0.callsInFlight == 0 })
+        else { return }
+        finish()
+    }
+
+    /// Ends subscriptions with their cursor, flushes, closes.
+    private func finish() {
+        guard !hasEnded else { return }
+        hasEnded = true
+        drainDeadline?.close()
+        housekeeping.close()
+        for connection in connections.values {
+            for subscription in connection.subscriptions.values { subscription.end(reason: "gateway_closing") }
+        }
+        var left = connections.count + 1
+        func closeOne() {
+            left -= 1
+            if left == 0 { closeRooms() }
+        }
+        for connection in connections.values { connection.finish(closeOne) }
+        closeOne()
+    }
+
+    private func closeRooms() {
+        turn.flush()
+        driver.close()
+        local.close { [self] in
+            store.close { [self] in
+                log.info("closed")
+                onEnd(0)
+            }
+        }
+    }
+
+    /// Ends at once: state in memory may be ahead of the store (K7).
+    func end(_ code: Int32) { onEnd(code) }
+}
