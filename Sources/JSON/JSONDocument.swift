@@ -44,6 +44,14 @@ package final class JSONDocument: Sendable {
         self.init(bytes: bytes, tape: scanner.tape)
     }
 
+    /// Takes what a scan found that has come to its end, and leaves the scanner ready for the next text.
+    ///
+    /// - Parameter bytes: the text that was scanned; what follows the value in it must be white space.
+    package convenience init(taking scanner: inout JSONScanner, bytes: [UInt8]) {
+        precondition(scanner.isComplete, "A document is made of a scan that has come to its end.")
+        self.init(bytes: bytes, tape: scanner.takeTape())
+    }
+
     package var root: JSONView { JSONView(document: self, index: 0) }
 }
 

@@ -31,15 +31,39 @@ package struct JSONScanner: Sendable {
     private var stringStart = -1
     private var stringHasEscape = false
 
-    package init(ceilings: JSONCeilings = JSONCeilings()) {
+    /// Of a stream of lines: a line feed is no white space but ends the text, and the scan stops at it.
+    private let endsAtLineFeed: Bool
+
+    /// - Parameter endsAtLineFeed: the text is one line of a stream, and the buffer may hold more than this line. A scan
+    ///   that answers `.needsMore` with a line feed at `offset` has seen the end of the line before that of a value;
+    ///   inside a token the line feed is an error like any other byte that cannot stand there.
+    package init(ceilings: JSONCeilings = JSONCeilings(), endsAtLineFeed: Bool = false) {
         self.ceilings = ceilings
+        self.endsAtLineFeed = endsAtLineFeed
     }
 
-    /// Forgets the text but keeps the memory of the tape for the next one.
+    /// Nodes that a scanner keeps room for between two texts; above, the memory is given back or away.
+    private static let keptNodes = 256
+
+    /// The tape, and a scanner that is as new. A short tape is copied to its exact size and its room kept, so that a
+    /// stream of small texts costs one allocation a tape; a long one is given away as it is.
+    mutating func takeTape() -> ContiguousArray<JSONNode> {
+        let taken: ContiguousArray<JSONNode>
+        if tape.count <= Self.keptNodes {
+            taken = tape.withUnsafeBufferPointer { ContiguousArray($0) }
+        } else {
+            taken = tape
+            tape = []
+        }
+        reset()
+        return taken
+    }
+
+    /// Forgets the text but keeps a little memory for the next one.
     package mutating func reset() {
         offset = 0
         expect = .value
-        tape.removeAll(keepingCapacity: tape.capacity <= 1 << 16)
+        if tape.capacity > Self.keptNodes { tape = [] } else { tape.removeAll(keepingCapacity: true) }
         open.removeAll(keepingCapacity: true)
         stringStart = -1
         stringHasEscape = false
@@ -68,7 +92,9 @@ package struct JSONScanner: Sendable {
         }
         while expect != .nothing {
             guard let byte = skipWhitespace(base, count) else {
-                if isFinal { throw JSONSyntaxError(tape.isEmpty ? .emptyText : .unexpectedEnd, at: offset) }
+                if isFinal && offset == count {
+                    throw JSONSyntaxError(tape.isEmpty ? .emptyText : .unexpectedEnd, at: offset)
+                }
                 return .needsMore
             }
             guard try token(byte, base, count, isFinal: isFinal) else { return .needsMore }
@@ -153,6 +179,7 @@ package struct JSONScanner: Sendable {
         while offset < count {
             let byte = base.load(fromByteOffset: offset, as: UInt8.self)
             guard byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D else { return byte }
+            if byte == 0x0A && endsAtLineFeed { return nil }
             offset += 1
         }
         return nil

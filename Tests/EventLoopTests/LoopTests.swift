@@ -68,11 +68,10 @@ import Testing
             sent += outbox
             outbox = []
         }
-        let timer = Timer(loop: loop)
-        timer.start(after: 0) {
-            outbox.append("last")
-            timer.close()
-        }
+        // Handles are told that they are closed after `endOfTurn` of their turn, and here no turn follows.
+        let (near, far) = try Stream.pair(loop: loop)
+        near.close()
+        far.close { outbox.append("last") }
         loop.run()
         #expect(sent == ["first", "last"])
         #expect(loop.close() == true)

@@ -19,6 +19,27 @@ import Testing
         }
     }
 
+    @Test func theReaderOfAPipeSeesTheEndOfOutputWhileInputGoesOn() async {
+        await #expect(processExitsWith: .success) {
+            let (input, output) = (pipes(), pipes())
+            place(input.read, output.write)
+            let loop = try Loop()
+            let pair = try StandardStreams.open(loop: loop)
+            pair.write(Array("all".utf8))
+            pair.endOutput { loop.stop() }
+            pair.startReading()
+            loop.run()
+            _ = fcntl(output.read, F_SETFL, O_NONBLOCK)
+            #expect(receive(output.read) == "all")
+            var byte: UInt8 = 0
+            #expect(read(output.read, &byte, 1) == 0)
+            #expect(pair.isReading)
+            pair.close()
+            loop.run()
+            #expect(loop.close() == true)
+        }
+    }
+
     @Test func aPipeSharedWithOthersStaysBlocking() async {
         await #expect(processExitsWith: .success) {
             let (input, output) = (pipes(), pipes())
