@@ -148,6 +148,11 @@ package final class Connection {
         if let replyTo = responder.replyTo { waiting[replyTo] = nil }
     }
 
+    /// A transfer that the end of input waited for has completed.
+    func checkInputDone() {
+        if inputEnded { server.inputDone(self) }
+    }
+
     private func endOfInput(_ failure: LoopFailure?) {
         guard !isClosed else { return }
         if failure != nil { return close() }

@@ -21,7 +21,7 @@ final class Driver {
 
     /// Events that are on disk now.
     var onPublished: ([EventRow]) -> Void = { _ in }
-    var onProgress: (_ transfer: Int64, _ finished: Int32, _ records: Int32) -> Void = { _, _, _ in }
+    var onProgress: (TransferRow) -> Void = { _ in }
     var onCompleted: (TransferRow) -> Void = { _ in }
     private(set) var exchanges = 0
     /// Exchanges whose answer is awaited.
@@ -75,7 +75,7 @@ final class Driver {
             turn.commit(changes) { [self] in tell(.committed(token)) }
         case .wake(let account, let time): wake(account, at: time)
         case .published(let events): onPublished(events)
-        case .progressed(let transfer, let finished, let records): onProgress(transfer, finished, records)
+        case .progressed(let row): onProgress(row)
         case .completed(let row): onCompleted(row)
         }
     }

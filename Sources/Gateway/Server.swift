@@ -1,4 +1,5 @@
 import EventLoop
+import Glibc
 import JSON
 import JSONRPC
 import JSONSchema
@@ -62,6 +63,8 @@ package final class Server {
     /// Pushes with an idempotency key that are not committed yet (K22).
     var pendingKeys: [PendingKey: [() -> Void]] = [:]
     var lastTransfer: Int64
+    /// The user that the gateway runs as.
+    let ownUser = geteuid()
 
     var ceilings: Ceilings { configuration.ceilings }
 
@@ -109,9 +112,7 @@ package final class Server {
         }
         loop.endOfTurn = { [unowned self] in endOfTurn() }
         driver.onPublished = { [unowned self] rows in events.published(rows) }
-        driver.onProgress = { [unowned self] transfer, finished, records in
-            progressed(transfer, finished, records)
-        }
+        driver.onProgress = { [unowned self] row in progressed(row) }
         driver.onCompleted = { [unowned self] row in completed(row) }
         housekeeping.keepsLoopAlive = false
         housekeeping.start(after: 1_000_000_000, repeating: 1_000_000_000) { [unowned self] in everySecond() }

@@ -4,7 +4,7 @@ import EventLoop
 /// turn, round robin.
 final class Slices {
     /// Nanoseconds of one job in one turn.
-    private static let slice: UInt64 = 500_000
+    static let slice: UInt64 = 500_000
     /// Nanoseconds of all jobs in one turn.
     private static let turn: UInt64 = 1_000_000
 

@@ -42,8 +42,8 @@ package enum Effect: Sendable {
     case wake(AccountKey, at: UInt64)
     /// These events are on disk.
     case published([EventRow])
-    /// How far a transfer is: top-level records that ended, of all.
-    case progressed(transfer: Int64, finished: Int32, records: Int32)
+    /// Some of a transfer's records have ended, not all.
+    case progressed(TransferRow)
     /// The last outcome of the transfer is on disk.
     case completed(TransferRow)
 }
@@ -241,8 +241,7 @@ package struct PushMachine: Sendable {
                 trackers[sequence] = nil
                 effects.append(.completed(tracker.row))
             } else {
-                effects.append(
-                    .progressed(transfer: sequence, finished: tracker.row.counts.finished, records: tracker.row.records))
+                effects.append(.progressed(tracker.row))
             }
         }
         if let batch = pending.intentOf { intentCommitted(batch) }

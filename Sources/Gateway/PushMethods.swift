@@ -1,0 +1,341 @@
+import EventLoop
+import JSON
+import JSONRPC
+import JSONSchema
+import PushCore
+import Store
+
+/// A key that was given with a push (K22).
+struct PendingKey: Hashable {
+    var session: Identifier
+    var key: String
+}
+
+/// A caller that wants `$/progress` of a transfer.
+struct ProgressWatcher {
+    let connection: Connection
+    /// The caller's token, compact JSON text.
+    let token: [UInt8]
+}
+
+/// `pushTransfer`: from params to a kept transfer.
+enum PushMethods {
+    private static let keyCeiling = 255
+
+    static func push(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
+        guard let session = server.session(params["session_id"]?.string ?? "") else {
+            return responder.error(.sessionNotFound)
+        }
+        let type = params["endgrate_type"]?.string ?? ""
+        guard let schemaPlace = session.plan.schemaPlace(for: type) else {
+            return unknownType(type, session.plan, responder)
+        }
+        if let key = params["idempotency_key"], key.stringBytes > keyCeiling {
+            return responder.invalid([
+                ParamProblem(path: "/idempotency_key", message: "must have at most \(keyCeiling) bytes of UTF-8")
+            ])
+        }
+        guard server.store.freeBytes() >= server.ceilings.freeSpace else {
+            return responder.error(.storageFull, retryAfterMilliseconds: 10_000)
+        }
+        let push = Push(
+            server: server, session: session, schemaPlace: schemaPlace, params: params, responder: responder)
+        push.begin()
+    }
+
+    static func unknownType(_ type: String, _ plan: SessionPlan, _ responder: Responder) {
+        let keys = plan.schemas.map(\.key)
+        let isAmbiguous = plan.schemas.filter { $0.endgrateType == type }.count > 1
+        let text = isAmbiguous
+            ? "Several schemas of the session have this type: name the one that is meant by its title."
+            : "The session has no schema for this type."
+        responder.error(.unknownType, text) { writer in
+            writer.key("known")
+            writer.value(.array(keys.map { .string($0) }))
+            if let meant = DidYouMean.nearest(type, among: keys), !isAmbiguous {
+                writer.key("did_you_mean")
+                writer.string(meant)
+            }
+        }
+    }
+}
+
+/// One `pushTransfer` on its way to being kept.
+private final class Push {
+    /// Records of a transfer that are handed to the machine at once instead of being read back.
+    private static let direct = 64
+
+    private let server: Server
+    private let session: Sessions.Session
+    private let params: JSONView
+    private let responder: Responder
+    private let intake: Intake
+    private var row: TransferRow
+    private let key: PendingKey?
+    private var begun = false
+    private var direct: [PreparedRecord]? = []
+
+    init(
+        server: Server, session: Sessions.Session, schemaPlace: Int, params: JSONView, responder: Responder
+    ) {
+        self.server = server
+        self.session = session
+        self.params = params
+        self.responder = responder
+        server.lastTransfer += 1
+        let data = params["transfer_data"] ?? params
+        intake = Intake(
+            server: server, plan: session.plan, schemaPlace: schemaPlace, data: data, sequence: server.lastTransfer)
+        key = params["idempotency_key"]?.string.map { PendingKey(session: session.row.id, key: $0) }
+        row = TransferRow(
+            sequence: server.lastTransfer, id: server.newIdentifier(), session: session.row.id,
+            account: session.row.account, revision: session.row.revision,
+            schemaKey: session.plan.schemas[schemaPlace].key, records: Int32(clamping: data.count), allRecords: 0,
+            disableUpsert: params["disable_upsert"]?.bool ?? false, idempotencyKey: key?.key, bodyHash: [],
+            created: server.loop.wallClockMilliseconds())
+    }
+
+    // MARK: Is it new?
+
+    func begin() {
+        guard let key else { return check() }
+        hash { [self] in
+            if server.pendingKeys[key] != nil {
+                // The same key is being committed: whoever comes second sees what the first one made of it.
+                server.pendingKeys[key]?.append { [self] in compare() }
+                return
+            }
+            server.pendingKeys[key] = []
+            compare()
+        }
+    }
+
+    /// Hash of everything that makes the push what it is (K22), in slices.
+    private func hash(_ done: @escaping () -> Void) {
+        let hasher = BodyHash(params, without: ["idempotency_key", "progress_token", "synchronous"])
+        server.slices.addUnlessDone { [self] deadline in
+            guard hasher.advance(until: deadline) else { return false }
+            row.bodyHash = hasher.finish()
+            done()
+            return true
+        }
+    }
+
+    private func compare() {
+        guard let key else { return }
+        server.store.read(.transferByKey(session: key.session, idempotencyKey: key.key)) { [self] answer in
+            guard case .transfer(let found) = answer, let found else {
+                // Whoever waited behind a push that was refused takes its place.
+                if server.pendingKeys[key] == nil { server.pendingKeys[key] = [] }
+                return check()
+            }
+            releaseKey()
+            guard found.bodyHash == row.bodyHash else {
+                return responder.error(.idempotencyConflict) { writer in
+                    writer.key("transfer_id")
+                    writer.string(found.id.text)
+                }
+            }
+            respond(found, duplicate: true)
+        }
+    }
+
+    private func releaseKey() {
+        guard let key, let waiting = server.pendingKeys.removeValue(forKey: key) else { return }
+        for next in waiting { next() }
+    }
+
+    // MARK: Is it well formed?
+
+    private func check() {
+        server.slices.addUnlessDone { [self] deadline in
+            guard intake.check(until: deadline) else { return false }
+            checked()
+            return true
+        }
+    }
+
+    private func checked() {
+        if !intake.problems.isEmpty {
+            releaseKey()
+            return responder.invalid(intake.problems)
+        }
+        if !intake.unknownAssociations.isEmpty {
+            releaseKey()
+            return responder.error(.associationTypeUnknown) { [self] writer in
+                writer.key("problems")
+                writer.beginArray()
+                for problem in intake.unknownAssociations { problem.write(to: &writer) }
+                writer.endArray()
+                writer.key("known")
+                writer.value(.array(session.plan.schemas.map { .string($0.key) }))
+            }
+        }
+        row.allRecords = Int32(clamping: intake.count)
+        if intake.count > Self.direct { direct = nil }
+        responder.onCancel = { [self] in releaseKey() }
+        stage()
+    }
+
+    // MARK: Keeping it
+
+    /// The next part; the last one makes the transfer exist, and only its commit is answered.
+    private func stage() {
+        server.slices.addUnlessDone { [self] deadline in
+            let (done, isFull) = intake.fill(until: deadline)
+            guard done || isFull else { return false }
+            if responder.isAnswered { return true }
+            let part = intake.takePart()
+            for record in direct == nil ? [] : part {
+                direct?.append(PreparedRecord(record, plan: session.plan, disablesUpsert: row.disableUpsert))
+            }
+            var changes: [Change] = begun ? [] : [.transferBegun(row)]
+            begun = true
+            if !part.isEmpty { changes.append(.records(part)) }
+            if done { changes.append(.transferAccepted(sequence: row.sequence)) }
+            if done { responder.onCancel = nil }
+            server.turn.commit(changes) { [self] in
+                if done { kept() } else { stage() }
+            }
+            return true
+        }
+    }
+
+    private func kept() {
+        releaseKey()
+        guard server.sessions.byID[row.session] != nil else {
+            // Deleted while the last part was on its way: the transfer went with it or goes now.
+            server.turn.commit([.sessionDeleted(row.session, forgetting: nil)]) {}
+            return responder.error(.sessionNotFound)
+        }
+        let fits = server.driver.machine.hasRoom(for: row.account, records: direct?.count ?? .max)
+        watch(row)
+        if params["synchronous"]?.bool != true { respond(row, duplicate: false) }
+        server.driver.tell(.accepted(row, records: fits ? direct : nil))
+        if params["synchronous"]?.bool == true { respond(row, duplicate: false) }
+    }
+
+    private func watch(_ row: TransferRow) {
+        guard let token = params["progress_token"] else { return }
+        server.progressWatchers[row.sequence, default: []].append(
+            ProgressWatcher(connection: responder.connection, token: token.compactText))
+    }
+
+    // MARK: Answering
+
+    private func respond(_ transfer: TransferRow, duplicate: Bool) {
+        let isSynchronous = params["synchronous"]?.bool ?? false
+        guard isSynchronous else { return answer(transfer, duplicate: duplicate, completed: nil) }
+        if duplicate { watch(transfer) }
+        if transfer.completed != nil { return answer(transfer, duplicate: duplicate, completed: true) }
+        server.await(transfer: transfer.sequence, responder) { [self] completed in
+            answer(transfer, duplicate: duplicate, completed: completed)
+        }
+    }
+
+    private func answer(_ transfer: TransferRow, duplicate: Bool, completed: Bool?) {
+        let cursor = server.events.latestCursor
+        responder.object { writer in
+            writer.key("success")
+            writer.bool(true)
+            writer.key("transfer_id")
+            writer.string(transfer.id.text)
+            writer.key("statistics")
+            writer.string("getStatistics?transfer_id=" + transfer.id.text)
+            writer.key("event_cursor")
+            writer.string(cursor)
+            if duplicate {
+                writer.key("duplicate")
+                writer.bool(true)
+            }
+            if let completed {
+                writer.key("completed")
+                writer.bool(completed)
+            }
+            if params["bypass_rate_limit"]?.bool == true {
+                writer.key("warnings")
+                writer.raw(
+                    Warning.text([
+                        Warning(
+                            .rateLimitKept, "bypass_rate_limit skips only the gateway's own budget, never the provider's.",
+                            path: "/bypass_rate_limit")
+                    ]))
+            }
+        }
+    }
+}
+
+extension Slices {
+    /// Does the job at once if one slice is enough, which it is for most calls; else over the next turns.
+    func addUnlessDone(_ job: @escaping (UInt64) -> Bool) {
+        if !job(Clock.monotonic() + Self.slice) { add(job) }
+    }
+}
+
+extension Server {
+    /// Calls back when the transfer has completed (true), or the time of synchronous pushes is over or the gateway
+    /// drains (false).
+    func await(transfer sequence: Int64, _ responder: Responder, _ done: @escaping (Bool) -> Void) {
+        guard driver.machine.transfer(sequence) != nil else { return done(true) }
+        guard !isDraining else { return done(false) }
+        let timer = CompletionTimer(loop: loop)
+        timer.start(after: ceilings.synchronousTime) { done(false) }
+        responder.onCancel = { timer.stop() }
+        completionWaiters[sequence, default: []].append { row in
+            if timer.stop() { done(row != nil) }
+        }
+    }
+
+    func completed(_ row: TransferRow) {
+        progressed(row)
+        progressWatchers[row.sequence] = nil
+        for waiter in completionWaiters.removeValue(forKey: row.sequence) ?? [] { waiter(row) }
+        if configuration.waitsForTransfers && driver.machine.running == 0 {
+            for connection in connections.values where connection.peer == nil { connection.checkInputDone() }
+        }
+    }
+
+    func progressed(_ row: TransferRow) {
+        events.progressed(row)
+        for watcher in progressWatchers[row.sequence] ?? [] where !watcher.connection.isClosed {
+            watcher.connection.conversation.notify("$/progress") { writer in
+                writer.beginObject()
+                writer.key("token")
+                writer.raw(watcher.token)
+                writer.key("value")
+                writer.beginObject()
+                writer.key("transfer_id")
+                writer.string(row.id.text)
+                writer.key("finished")
+                writer.integer(row.counts.finished)
+                writer.key("total")
+                writer.integer(row.records)
+                writer.endObject()
+                writer.endObject()
+            }
+            watcher.connection.markDirty()
+        }
+    }
+}
+
+/// A timer that either fires or is stopped, once.
+private final class CompletionTimer {
+    private var timer: Timer?
+
+    init(loop: Loop) { timer = Timer(loop: loop) }
+
+    func start(after nanoseconds: UInt64, _ fire: @escaping () -> Void) {
+        timer?.start(after: nanoseconds) { [self] in
+            if stop() { fire() }
+        }
+    }
+
+    /// True the first time.
+    @discardableResult
+    func stop() -> Bool {
+        guard let timer else { return false }
+        timer.close()
+        self.timer = nil
+        return true
+    }
+}
