@@ -12,7 +12,7 @@ import path from "node:path";
 
 import { Connection } from "./connection.js";
 import { encode } from "./encoding.js";
-import { ConnectionLost, deadlineExceeded, ErrorCode, PushgateError } from "./errors.js";
+import { ConnectionLost, deadlineExceeded, ErrorCode, isWorthRepeating, PushgateError } from "./errors.js";
 import { Subscription } from "./subscription.js";
 import { push } from "./transfer.js";
 import { connectSocket, spawnGateway } from "./transport.js";
@@ -212,6 +212,7 @@ export class Client extends EventEmitter {
     subscriptions: this.#subscriptions,
     progress: this.#progress,
     callTimeout: () => this.#options.callTimeout,
+    reconnectFor: () => this.#options.reconnectFor,
     closed: this.#closed.signal,
   });
 
@@ -296,6 +297,7 @@ export class Client extends EventEmitter {
       connection = new Connection(await this.#openChannel(late.signal));
       const params = { client: identity(), protocol: 1, token, max_line_bytes: maxLineBytes };
       this.#hello = await connection.call("hello", encode(params), { signal: late.signal });
+      connection.obey(this.#hello?.limits);
       return connection;
     } catch (error) {
       // `hello` is a courtesy: a peer that does not know it speaks the rest all the same.
@@ -344,8 +346,4 @@ export class Client extends EventEmitter {
 
 function identity() {
   return { name: "pushgate-node", version };
-}
-
-function isWorthRepeating(error) {
-  return error instanceof ConnectionLost || error.code === ErrorCode.shutting_down || error.code === ErrorCode.overloaded;
 }

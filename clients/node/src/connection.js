@@ -2,11 +2,11 @@
 // the client makes a new one. A connection that has said something unintelligible is dropped, because the reply that
 // somebody waits for may have been in it: better an error now than a call that never ends.
 
-import { ConnectionLost, deadlineExceeded } from "./errors.js";
+import { ConnectionLost, deadlineExceeded, isObject } from "./errors.js";
 import { Conversation } from "./protocol.js";
 import { after } from "./waiting.js";
 
-/** Calls that the gateway allows a connection to have in flight; further ones wait here in their order. */
+/** Calls that the gateway allows a connection to have in flight, unless it says otherwise; more wait in their order. */
 export const MAX_IN_FLIGHT = 256;
 
 export class Connection {
@@ -23,6 +23,7 @@ export class Connection {
   #lost;
   #ending = false;
   #hasEnded = false;
+  #maxInFlight = MAX_IN_FLIGHT;
 
   constructor(channel, conversation = new Conversation()) {
     this.#channel = channel;
@@ -60,9 +61,16 @@ export class Connection {
         else reject(error);
       };
       signal?.addEventListener("abort", onAbort, { once: true });
-      if (this.#conversation.inFlight >= MAX_IN_FLIGHT) this.#waiting.push(call);
+      if (this.#conversation.inFlight >= this.#maxInFlight) this.#waiting.push(call);
       else this.#send(call);
     });
+  }
+
+  /** Takes over the ceilings that the gateway names in its answer to `hello`. */
+  obey(limits) {
+    const { in_flight_calls: calls, inbound_line: bytes } = isObject(limits) ? limits : {};
+    if (calls > 0) this.#maxInFlight = calls;
+    if (bytes > 0) this.#conversation.maxRequestBytes = bytes;
   }
 
   notify(method, params) {
@@ -132,7 +140,9 @@ export class Connection {
       if (this.#lost !== undefined) return;
       this.#dispatch(message);
     }
-    while (this.#waiting.length > 0 && this.#conversation.inFlight < MAX_IN_FLIGHT) this.#send(this.#waiting.shift());
+    while (this.#waiting.length > 0 && this.#conversation.inFlight < this.#maxInFlight) {
+      this.#send(this.#waiting.shift());
+    }
     this.#endWhenAllIsSent();
   }
 

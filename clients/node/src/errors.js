@@ -88,12 +88,20 @@ export class ConnectionLost extends PushgateError {
   }
 }
 
-/** A deadline of the caller passed. The gateway has a code for it, so both sides speak of it in the same way. */
+/**
+ * A deadline of the caller passed. The gateway has a code for it, so both sides speak of it in the same way: it may be
+ * repeated, a push only under the idempotency key it had, since with the outcome `unknown` it may have been accepted.
+ */
 export function deadlineExceeded(what, milliseconds, outcome) {
   return new PushgateError(ErrorCode.deadline_exceeded, `${what} took longer than ${milliseconds} ms.`, {
-    retryable: outcome === "not_started",
+    retryable: true,
     details: { outcome },
   });
+}
+
+/** The gateway went away or is about to, or has too much to do just now: the same call may well succeed in a moment. */
+export function isWorthRepeating(error) {
+  return error instanceof ConnectionLost || error.code === ErrorCode.shutting_down || error.code === ErrorCode.overloaded;
 }
 
 export function isObject(value) {

@@ -9,7 +9,7 @@
 import { encode } from "./encoding.js";
 import { ErrorCode, isObject, PushgateError } from "./errors.js";
 
-/** Largest line the gateway takes, in bytes without the LF; longer is refused here, before it is sent. */
+/** Largest line the gateway takes unless it says otherwise, in bytes without the LF. Longer is refused before it is sent. */
 export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 /** Largest line this side takes. The gateway stays under 1,000,000 bytes unless it was told otherwise. */
 export const MAX_REPLY_BYTES = 64 * 1024 * 1024;
@@ -18,6 +18,7 @@ const LF = 10;
 const utf8 = new TextEncoder();
 
 export class Conversation {
+  maxRequestBytes = MAX_REQUEST_BYTES;
   #nextId = 1;
   #pending = new Map();
   #chunks = [];
@@ -46,11 +47,12 @@ export class Conversation {
   request(method, params, { paramsText = encode(params ?? {}) } = {}) {
     const id = this.#nextId;
     const bytes = line(`{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(method)},"params":${paramsText}}`);
-    if (bytes.length - 1 > MAX_REQUEST_BYTES) {
+    const max = this.maxRequestBytes;
+    if (bytes.length - 1 > max) {
       throw new PushgateError(
         ErrorCode.request_too_large,
-        `The request has ${bytes.length - 1} bytes, a line may have ${MAX_REQUEST_BYTES}: send fewer records at once.`,
-        { details: { bytes: bytes.length - 1, max_bytes: MAX_REQUEST_BYTES } },
+        `The request has ${bytes.length - 1} bytes, a line may have ${max}: send fewer records at once.`,
+        { details: { bytes: bytes.length - 1, max_bytes: max } },
       );
     }
     this.#nextId += 1;

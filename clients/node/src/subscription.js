@@ -9,7 +9,7 @@
 // such as fetching a large payload, go the same way). So a full queue gives the subscription up, and it is made anew from
 // the last queued cursor once the queue is half empty: nothing is lost, since the log is on the gateway's disk.
 
-import { ConnectionLost, ErrorCode, isObject, PushgateError } from "./errors.js";
+import { ConnectionLost, ErrorCode, isObject, isWorthRepeating, PushgateError } from "./errors.js";
 import { encode } from "./encoding.js";
 import { itemsOfPages } from "./paging.js";
 import { after, backoff, sleep } from "./waiting.js";
@@ -40,6 +40,7 @@ export class Subscription {
   #opened = deferred();
   #everOpen = false;
   #failures = 0;
+  #troubleSince;
   #silence;
 
   #queue = [];
@@ -69,7 +70,6 @@ export class Subscription {
       from,
       on_gap: options.onGap,
       ack: options.ack,
-      batch: options.batch,
       window: options.window,
       heartbeat_ms: heartbeatMs,
     };
@@ -158,17 +158,34 @@ export class Subscription {
     }
   }
 
-  /** A payload too large for a line is named by its place in `getData`. */
-  async #fetched(event) {
-    const { ref, ...rest } = event;
-    const place = isObject(ref.params) ? ref.params : ref;
+  /** Rows too large for a line are named by their place in `getData`; here they become the payload they stand for. */
+  async #fetched({ ref, ...event }) {
+    const { transfer_id: transfer, offset, limit } = ref.params;
+    const signal = this.#ended.signal;
+    const params = { transfer_id: transfer, offset, limit, partial: true };
     const rows = [];
-    const pages = itemsOfPages(this.#inside, "getData", "transfer_data", { ...place, partial: true }, {
-      signal: this.#ended.signal,
-      most: place.limit,
-    });
-    for await (const row of pages) rows.push(row);
-    return { ...rest, data: { ...rest.data, transfer_data: rows } };
+    let last;
+    const seePage = (page) => {
+      last = page;
+    };
+    for await (const row of itemsOfPages(this.#inside, "getData", "transfer_data", params, { signal, most: limit, seePage })) {
+      rows.push(row);
+    }
+    const { session_id: session, endgrate_type: type } = await this.#inside.repeat(
+      "getTransfer",
+      { transfer_id: transfer },
+      { signal },
+    );
+    const data = {
+      success: true,
+      transfer_id: transfer,
+      session_id: session,
+      endgrate: { endgrate_type: type },
+      completed: offset + rows.length >= last.meta.count,
+      transfer_data: rows,
+      transfer_errors: last.transfer_errors,
+    };
+    return { ...event, data };
   }
 
   // Opening, and opening again
@@ -187,13 +204,18 @@ export class Subscription {
           return;
         }
         await this.#pause(error.retryAfterMs);
+        this.#troubleSince ??= performance.now();
+        if (performance.now() - this.#troubleSince > this.#inside.reconnectFor()) {
+          this.#finish(error);
+          return;
+        }
       }
     }
   }
 
   async #open(connection) {
     if (this.#state !== "opening") return;
-    const id = this.#generation === 0 ? this.#name : `${this.#name}.${this.#generation}`;
+    const id = this.#generation === 0 ? this.#name : `${this.#name.slice(0, 48)}.${this.#generation}`;
     this.#generation += 1;
     this.#id = id;
     this.#connection = connection;
@@ -229,9 +251,9 @@ export class Subscription {
 
   #mayChange(error) {
     if (!(error instanceof PushgateError)) return false;
-    if (error instanceof ConnectionLost || error.retryable) return true;
-    // The gateway may not have noticed yet that our old connection is gone.
-    return this.#everOpen && (error.code === ErrorCode.consumer_busy || error.code === ErrorCode.subscription_exists);
+    if (isWorthRepeating(error)) return true;
+    // The gateway may not have noticed yet that our old connection is gone. At the first time it is somebody else's.
+    return this.#everOpen && error.code === ErrorCode.consumer_busy;
   }
 
   #pause(milliseconds = backoff(this.#failures)) {
@@ -243,6 +265,7 @@ export class Subscription {
     if (this.#state !== "opening") return;
     this.#state = "open";
     this.#everOpen = true;
+    this.#troubleSince = undefined;
     this.#listen();
     if (isObject(result?.gap)) this.#report(result.gap, result);
     // Without a single event yet, "latest" must not move to the time of the reconnect.
@@ -308,8 +331,10 @@ export class Subscription {
 
   async #closedByGateway(reason) {
     this.#connection.unroute(this.#id);
-    if (reason === "unsubscribed") return this.#finish();
-    // Whatever the reason is, asking again tells: a restart lets us in later, a deleted session refuses for good.
+    if (reason === "session_deleted") {
+      return this.#finish(new PushgateError(ErrorCode.session_not_found, "The session was deleted."));
+    }
+    // It was too slow, or the gateway ends; asking again, once it is back, goes on from the last cursor.
     this.#leave("opening");
     await this.#pause();
     return this.#state === "opening" ? this.#establish() : undefined;

@@ -57,8 +57,9 @@ test("no gateway, no directory, or somebody who never answers: connect says whic
   const later = new AbortController();
   setTimeout(() => later.abort(new Error("later")), 20);
   await assert.rejects(Client.connect({ socket: gateway.path, signal: later.signal }), { message: "later" });
-  await until(() => gateway.connections.size === 0);
-  assert.equal(gateway.connections.size, 0, "a connect that failed leaves no connection");
+  const allEnded = () => [...gateway.connections].every(({ hasEnded }) => hasEnded);
+  await until(allEnded);
+  assert.ok(allEnded(), "a connect that failed leaves no connection");
 });
 
 test("a socket path of more than 107 bytes works", { skip: process.platform !== "linux" }, async (t) => {
@@ -155,6 +156,23 @@ test("the client's own call timeout holds, and a very long one does not fire at 
   const { client } = await connected(t, { slow: () => SILENCE }, { callTimeout: 20 });
   await assert.rejects(client.call("slow"), { name: "deadline_exceeded" });
   assert.deepEqual(await client.call("echo", { a: 1 }, { timeout: 1e15 }), { a: 1 });
+});
+
+test("the ceilings that the gateway names in hello are kept", async (t) => {
+  let most = 0;
+  let open = 0;
+  const work = async () => {
+    open += 1;
+    most = Math.max(most, open);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    open -= 1;
+    return {};
+  };
+  const hello = () => ({ limits: { in_flight_calls: 3, inbound_line: 200 } });
+  const { client } = await connected(t, { work, hello });
+  await Promise.all(Array.from({ length: 20 }, () => client.call("work")));
+  assert.equal(most, 3);
+  await assert.rejects(client.call("work", { x: "x".repeat(200) }), (error) => error.details.max_bytes === 200);
 });
 
 test("no more than 256 calls are in flight on a connection, the rest wait their turn", async (t) => {

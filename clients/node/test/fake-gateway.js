@@ -69,6 +69,8 @@ export const SILENCE = Symbol("no answer");
 
 class FakeConnection {
   subscriptions = new Map();
+  open = 0;
+  hasEnded = false;
   #rest = "";
 
   constructor(gateway, socket) {
@@ -80,10 +82,14 @@ class FakeConnection {
       this.#rest = lines.pop();
       for (const line of lines) this.#handle(JSON.parse(line));
     });
-    socket.on("end", () => socket.end());
+    socket.on("end", () => {
+      this.hasEnded = true;
+      this.#endWhenAnswered();
+    });
   }
 
   send(message) {
+    if (message.id !== undefined && message.id !== null) this.open -= 1;
     if (!this.socket.destroyed) this.socket.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
   }
 
@@ -100,6 +106,17 @@ class FakeConnection {
   async #handle(request) {
     this.gateway.received.push(request);
     if (request.id === undefined) return;
+    this.open += 1;
+    await this.#answer(request);
+    this.#endWhenAnswered();
+  }
+
+  /** End of input: what was read is answered first. A call that a script keeps silent about keeps it open. */
+  #endWhenAnswered() {
+    if (this.hasEnded && this.open === 0) this.socket.end();
+  }
+
+  async #answer(request) {
     const { id, method, params } = request;
     const act = this.gateway.methods[method] ?? builtIn[method];
     try {
