@@ -16,7 +16,7 @@ import { ConnectionLost, deadlineExceeded, ErrorCode, isWorthRepeating, Pushgate
 import { Subscription } from "./subscription.js";
 import { push } from "./transfer.js";
 import { connectSocket, spawnGateway } from "./transport.js";
-import { backoff, sleep, within } from "./waiting.js";
+import { backoff, sleep, Slots, within } from "./waiting.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
 
@@ -25,6 +25,8 @@ const CALL_TIMEOUT = 60_000;
 /** `synchronous` pushes are answered after at most 300 s; the margin is for the way. */
 const SYNCHRONOUS_TIMEOUT = 310_000;
 const RECONNECT_FOR = 60_000;
+/** Of the 64 subscriptions that a connection may have, so many at most are for waiting for transfers. */
+const TRANSFER_WAITS = 32;
 /** Lines of any length are read here, so large payloads may come in the event itself. In bytes. */
 const MAX_LINE_BYTES = 1_000_000;
 
@@ -211,6 +213,7 @@ export class Client extends EventEmitter {
     isFinal: (error) => this.closed || error[final] === true,
     subscriptions: this.#subscriptions,
     progress: this.#progress,
+    waits: new Slots(TRANSFER_WAITS),
     callTimeout: () => this.#options.callTimeout,
     reconnectFor: () => this.#options.reconnectFor,
     closed: this.#closed.signal,

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { ConnectionLost, deadlineExceeded, ErrorCode } from "./errors.js";
 import { itemsOfPages } from "./paging.js";
 import { Subscription } from "./subscription.js";
-import { within } from "./waiting.js";
+import { backoff, sleep, within } from "./waiting.js";
 
 let lastMillisecond = 0;
 let countInMillisecond = 0;
@@ -139,24 +139,48 @@ export class Transfer {
     return this.#inside.repeat("getTransfer", { transfer_id: this.id }, options);
   }
 
-  async #completion(patience) {
-    const from = this.eventCursor === undefined ? "earliest" : { cursor: this.eventCursor };
+  /** Any number of transfers may be waited for at once, the gateway's ceiling of subscriptions is not theirs to fill. */
+  async #completion({ signal, milliseconds, late }) {
+    const over = new AbortController();
+    const stop = () => over.abort(new ConnectionLost("The client is closed.", { outcome: "not_started" }));
+    this.#inside.closed.addEventListener("abort", stop, { once: true });
+    if (this.#inside.closed.aborted) stop();
+    const completed = this.#inside.waits.hold(() => this.#listened(over.signal), over.signal);
     try {
-      await this.#listen(from, patience);
-    } catch (error) {
-      if (error.code !== ErrorCode.cursor_invalid && error.code !== ErrorCode.cursor_expired) throw error;
-      // The log is not the one that the cursor came from, or no longer reaches back to it: listen from now on and look.
-      await this.#listen("latest", patience);
+      await within(completed, { signal, milliseconds, late });
+      this.#completed = true;
+    } finally {
+      this.#inside.closed.removeEventListener("abort", stop);
+      over.abort(new ConnectionLost("Nobody waits any more.", { outcome: "not_started" }));
+      completed.catch(() => {});
     }
-    this.#completed = true;
   }
 
-  async #listen(from, patience) {
+  async #listened(over) {
+    let from = this.eventCursor === undefined ? "earliest" : { cursor: this.eventCursor };
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.#listen(from, over);
+      } catch (error) {
+        // The caller's own subscriptions have taken all places: one of them may end.
+        if (error.code === ErrorCode.too_many_subscriptions) await sleep(backoff(attempt), over);
+        // The log is not the one that the cursor came from, or no longer reaches back: listen from now on and look.
+        else if (error.code === ErrorCode.cursor_invalid || error.code === ErrorCode.cursor_expired) from = "latest";
+        else throw error;
+      }
+    }
+  }
+
+  async #listen(from, over) {
+    over.throwIfAborted();
     const types = this.#progress.isWanted ? ["completed", "progress"] : ["completed"];
     const subscription = new Subscription(this.#inside, { transferId: this.id, types, from });
+    const stop = () => subscription.close();
+    over.addEventListener("abort", stop, { once: true });
     try {
-      await within(this.#untilCompleted(subscription, from === "latest"), patience);
+      await this.#untilCompleted(subscription, from === "latest");
     } finally {
+      over.removeEventListener("abort", stop);
       subscription.close();
     }
   }

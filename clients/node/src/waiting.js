@@ -51,3 +51,41 @@ export function within(promise, { signal, milliseconds = Infinity, late }) {
 export function backoff(attempt) {
   return Math.min(2_000, 20 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2);
 }
+
+/** So many may be inside at a time; further ones come in as others leave, in their order. */
+export class Slots {
+  #free;
+  #queue = [];
+
+  constructor(count) {
+    this.#free = count;
+  }
+
+  /** Runs `act` inside. A `signal` aborted in the queue gives up the place. */
+  async hold(act, signal) {
+    if (this.#free > 0) this.#free -= 1;
+    else await this.#turn(signal);
+    try {
+      return await act();
+    } finally {
+      const next = this.#queue.shift();
+      if (next === undefined) this.#free += 1;
+      else next();
+    }
+  }
+
+  #turn(signal) {
+    return new Promise((resolve, reject) => {
+      const enter = () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      };
+      const onAbort = () => {
+        this.#queue = this.#queue.filter((other) => other !== enter);
+        reject(signal.reason);
+      };
+      this.#queue.push(enter);
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+}

@@ -280,3 +280,38 @@ test("a page that points back to itself is an error, not an endless loop", async
   const transfer = await client.push("s", "crm-contact", [], { wait: false });
   await assert.rejects(collect(transfer.data()), /next page at 0 after the one at 0/);
 });
+
+test("more transfers than a connection may have subscriptions are waited for at once", async (t) => {
+  let most = 0;
+  let count = 0;
+  const { gateway, client } = await connected(t, {
+    pushTransfer: () => ({ ...accepted, transfer_id: `t${(count += 1)}` }),
+    subscribe({ subscription, transfer_id: id }, connection) {
+      const { subscriptions } = connection;
+      if (subscriptions.size >= 40) throw failure(1103, "too_many_subscriptions");
+      subscriptions.set(subscription, ({ data }) => data.transfer_id === id);
+      most = Math.max(most, subscriptions.size);
+      setTimeout(() => gateway.publish("completed", { transfer_id: id }), 2);
+      return { subscription, cursor: "c0", oldest: "c1", latest: "c1", gap: null };
+    },
+  });
+  const own = Array.from({ length: 10 }, () => client.subscribe({ types: ["data"] }));
+  await Promise.all(own.map(({ ready }) => ready));
+  const transfers = await Promise.all(Array.from({ length: 200 }, () => client.push("s", "crm-contact", [])));
+  assert.equal(new Set(transfers.map(({ id }) => id)).size, 200);
+  assert.ok(gateway.calls("subscribe").length > 210, "some were refused and came again");
+  assert.equal(most, 40);
+});
+
+test("who gives up waiting in the queue gives up the place", async (t) => {
+  const { gateway, client } = await connected(t);
+  const waiting = await Promise.all(Array.from({ length: 33 }, () => client.push("s", "crm-contact", [], { wait: false })));
+  const last = waiting.pop();
+  const others = waiting.map((transfer) => transfer.wait());
+  await assert.rejects(last.wait({ timeout: 20 }), { name: "deadline_exceeded" });
+  assert.equal(gateway.calls("subscribe").length, 32);
+  const again = last.wait();
+  gateway.publish("completed", {});
+  await Promise.all([...others, again]);
+  assert.equal(gateway.calls("subscribe").length, 33);
+});
