@@ -1,9 +1,10 @@
 // The client: a gateway that stays reachable although connections come and go.
 //
 // Theory of operation. At most one connection is open. When it is lost, calls in flight fail with ConnectionLost, since
-// nobody knows what became of them; only calls that are harmless to repeat (reads, and a push under its idempotency key)
-// are repeated by the client itself. The next connection is made when somebody needs one: a call, or a subscription,
-// which needs one always. Attempts go on for `reconnectFor` milliseconds, then everybody who waits is told.
+// nobody knows what became of them; only calls that are harmless to repeat (reads, and a push under its idempotency
+// key) are repeated by the client itself. The next connection is made when somebody needs one: a call, or a
+// subscription, which needs one always. Attempts go on for `reconnectFor` milliseconds, then everybody who waits is
+// told.
 
 import { EventEmitter } from "node:events";
 import { readFileSync } from "node:fs";

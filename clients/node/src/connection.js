@@ -1,6 +1,6 @@
-// One connection from its first byte to its last: a channel, a conversation, and who waits for what. It never reconnects;
-// the client makes a new one. A connection that has said something unintelligible is dropped, because the reply that
-// somebody waits for may have been in it: better an error now than a call that never ends.
+// One connection from its first byte to its last: a channel, a conversation, and who waits for what. It never
+// reconnects; the client makes a new one. A connection that has said something unintelligible is dropped, because the
+// reply that somebody waits for may have been in it: better an error now than a call that never ends.
 
 import { ConnectionLost, deadlineExceeded, isObject } from "./errors.js";
 import { Conversation } from "./protocol.js";
@@ -78,7 +78,9 @@ export class Connection {
     this.#channel.write(this.#conversation.notification(method, params));
   }
 
-  /** Notifications that carry this subscription id go to `handler.deliver(method, params)`; a loss to `handler.lost`. */
+  /**
+   * Notifications that carry this subscription id go to `handler.deliver(method, params)`; a loss to `handler.lost`.
+   */
   route(subscription, handler) {
     this.#routes.set(subscription, handler);
   }
@@ -168,7 +170,9 @@ export class Connection {
     }
   }
 
-  /** An error without an id is about a line of ours. With one call in flight it is clear whose, else nobody can tell. */
+  /**
+   * An error without an id is about a line of ours. With one call in flight it is clear whose, else nobody can tell.
+   */
   #refuse(error) {
     const [only, ...others] = this.#conversation.pendingIds;
     if (only !== undefined && others.length === 0) this.#calls.get(only).settle(error);

@@ -1,5 +1,6 @@
-// What can go wrong, as one class with the wire's own names. A caller branches on `error.name` or `error.code`, never on
-// the message. The codes are the table of the protocol; a code that is missing here (a newer gateway) works all the same.
+// What can go wrong, as one class with the wire's own names. A caller branches on `error.name` or `error.code`, never
+// on the message. The codes are the table of the protocol; a code that is missing here (a newer gateway) works all the
+// same.
 
 /** Code by wire name. Our codes are positive; the negative ones are those of JSON-RPC 2.0 and of its cancellation. */
 export const ErrorCode = Object.freeze({
@@ -101,7 +102,8 @@ export function deadlineExceeded(what, milliseconds, outcome) {
 
 /** The gateway went away or is about to, or has too much to do just now: the same call may well succeed in a moment. */
 export function isWorthRepeating(error) {
-  return error instanceof ConnectionLost || error.code === ErrorCode.shutting_down || error.code === ErrorCode.overloaded;
+  const { shutting_down: ending, overloaded } = ErrorCode;
+  return error instanceof ConnectionLost || error.code === ending || error.code === overloaded;
 }
 
 export function isObject(value) {

@@ -9,7 +9,10 @@
 import { encode } from "./encoding.js";
 import { ErrorCode, isObject, PushgateError } from "./errors.js";
 
-/** Largest line the gateway takes unless it says otherwise, in bytes without the LF. Longer is refused before it is sent. */
+/**
+ * Largest line the gateway takes unless it says otherwise, in bytes without the LF. Longer is refused before it is
+ * sent.
+ */
 export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 /** Largest line this side takes. The gateway stays under 1,000,000 bytes unless it was told otherwise. */
 export const MAX_REPLY_BYTES = 64 * 1024 * 1024;

@@ -1,13 +1,14 @@
 // Events as an async iterator that outlives its connection.
 //
-// Theory of operation. The gateway keeps a durable log; a subscription is a place in it. What arrives waits in a queue for
-// `next()`. When the connection is lost, a new subscription (with a new id, so that stragglers of the old one cannot be
-// mistaken) starts after the last event that arrived, or, for a named consumer, after its last `ack`; what was queued
-// or handed out already and comes again is dropped by its cursor. Cursors are opaque: they are compared for equality only.
+// Theory of operation. The gateway keeps a durable log; a subscription is a place in it. What arrives waits in a queue
+// for `next()`. When the connection is lost, a new subscription (with a new id, so that stragglers of the old one
+// cannot be mistaken) starts after the last event that arrived, or, for a named consumer, after its last `ack`; what
+// was queued or handed out already and comes again is dropped by its cursor. Cursors are opaque: they are compared for
+// equality only.
 //
 // A consumer slower than the gateway must not fill the memory, and must not stop the connection either (its own calls,
-// such as fetching a large payload, go the same way). So a full queue gives the subscription up, and it is made anew from
-// the last queued cursor once the queue is half empty: nothing is lost, since the log is on the gateway's disk.
+// such as fetching a large payload, go the same way). So a full queue gives the subscription up, and it is made anew
+// from the last queued cursor once the queue is half empty: nothing is lost, since the log is on the gateway's disk.
 
 import { ConnectionLost, ErrorCode, isObject, isWorthRepeating, PushgateError } from "./errors.js";
 import { encode } from "./encoding.js";
@@ -130,7 +131,8 @@ export class Subscription {
     this.#queue = [];
     this.#finish();
     if (!wasThere) return;
-    await connection.call("unsubscribe", encode({ subscription: id }), { timeout: UNSUBSCRIBE_TIMEOUT }).catch(() => {});
+    const text = encode({ subscription: id });
+    await connection.call("unsubscribe", text, { timeout: UNSUBSCRIBE_TIMEOUT }).catch(() => {});
   }
 
   [asyncDispose]() {
@@ -168,9 +170,8 @@ export class Subscription {
     const seePage = (page) => {
       last = page;
     };
-    for await (const row of itemsOfPages(this.#inside, "getData", "transfer_data", params, { signal, most: limit, seePage })) {
-      rows.push(row);
-    }
+    const page = { signal, most: limit, seePage };
+    for await (const row of itemsOfPages(this.#inside, "getData", "transfer_data", params, page)) rows.push(row);
     const { session_id: session, endgrate_type: type } = await this.#inside.repeat(
       "getTransfer",
       { transfer_id: transfer },

@@ -139,7 +139,9 @@ export class Transfer {
     return this.#inside.repeat("getTransfer", { transfer_id: this.id }, options);
   }
 
-  /** Any number of transfers may be waited for at once, the gateway's ceiling of subscriptions is not theirs to fill. */
+  /**
+   * Any number of transfers may be waited for at once, the gateway's ceiling of subscriptions is not theirs to fill.
+   */
   async #completion({ signal, milliseconds, late }) {
     const over = new AbortController();
     const stop = () => over.abort(new ConnectionLost("The client is closed.", { outcome: "not_started" }));

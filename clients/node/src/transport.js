@@ -1,5 +1,6 @@
 // The two ways to a gateway: a Unix socket, and a child process that speaks on its stdin and stdout. Both give a
-// channel: `write`, `end` (no more input from us), `destroy`, and three callbacks, of which `onClose` is called once, last.
+// channel: `write`, `end` (no more input from us), `destroy`, and three callbacks, of which `onClose` is called once,
+// last.
 
 import { spawn } from "node:child_process";
 import { close, constants, open } from "node:fs";

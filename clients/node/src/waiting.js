@@ -47,7 +47,9 @@ export function within(promise, { signal, milliseconds = Infinity, late }) {
   });
 }
 
-/** 20 ms, doubled with each attempt up to 2 s, each time between half of it and all: a herd must not come back at once. */
+/**
+ * 20 ms, doubled with each attempt up to 2 s, each time between half of it and all: a herd must not come back at once.
+ */
 export function backoff(attempt) {
   return Math.min(2_000, 20 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2);
 }

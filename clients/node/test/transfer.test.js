@@ -40,6 +40,7 @@ test("push sends the records with a minted key and waits for the completed event
     session_id: "s1", endgrate_type: "crm-contact", transfer_data: [{ internal_id: "a", data: { email: "a@b.c" } }],
     disable_upsert: true, bypass_rate_limit: true,
   });
+  assert.match(key, /^[0-9a-f]{8}-[0-9a-f]{4}-7/);
   assert.equal(key, transfer.idempotencyKey);
   assert.deepEqual([transfer.id, transfer.duplicate, transfer.eventCursor], ["t1", false, "c0"]);
   const { params: listened } = gateway.calls("subscribe")[0];
