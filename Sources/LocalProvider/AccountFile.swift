@@ -1,0 +1,188 @@
+// Theory of operation.
+//
+// A file opens with the first exchange that needs it and does one exchange at a time, each in one transaction. How a
+// failure of SQLite is told depends on what it leaves behind:
+//
+// - before COMMIT the transaction is taken back, so the exchange had no effect: phase `connect`;
+// - at COMMIT nobody knows: frames may be in the log and be found at the next start. Phase `receive`, and the stored answer
+//   under the idempotency key settles it when the exchange is repeated. (A commit that only met a foreign lock is taken
+//   back for sure, so it counts as the first kind.)
+//
+// After a failed read, write or flush at COMMIT or in a checkpoint the account is out of use until the process starts again:
+// the kernel has marked the lost pages clean, so later success would prove nothing (see PostgreSQL's handling of fsync).
+
+import CSQLite
+import Glibc
+import JSON
+import PushCore
+
+/// The file of one account. Stays on the thread that made it.
+final class AccountFile {
+    let path: String
+    var settings: LocalSettings
+    /// When an exchange last needed the file, counted in exchanges of all accounts.
+    var lastUse: UInt64 = 0
+
+    private let resources: [ResourceDescription]
+    private let catalogue: Catalogue
+    private(set) var tables: AccountTables?
+    private var lasting: DatabaseFailure?
+
+    /// Bytes of log from which an idle file is checkpointed, and from which a busy one is (K8).
+    static let idleCheckpoint = 4 << 20
+    static let forcedCheckpoint = 64 << 20
+
+    init(path: String, settings: LocalSettings, resources: [ResourceDescription], catalogue: Catalogue) {
+        self.path = path
+        self.settings = settings
+        self.resources = resources
+        self.catalogue = catalogue
+    }
+
+    /// - Parameter time: wall clock, milliseconds since 1970.
+    func perform(_ exchange: Exchange, at time: Int64) -> ExchangeOutcome {
+        let call: LocalCall
+        do { call = try LocalCall(exchange) } catch { return .refusal(error) }
+        if let lasting { return Self.failed(.connect, lasting) }
+        do {
+            let tables = try open()
+            switch call {
+            case .read(let request): return try read(request, tables)
+            case .write(let request): return try write(request, tables, at: time)
+            }
+        } catch {
+            if !error.leavesConnectionUsable { close() }
+            return Self.failed(.connect, error)
+        }
+    }
+
+    // MARK: Exchanges
+
+    private func read(_ request: ReadRequest, _ tables: AccountTables) throws(DatabaseFailure) -> ExchangeOutcome {
+        let rules: [MatchRule]
+        do { rules = try ReadExecution.rules(for: request, catalogue) } catch { return .refusal(error) }
+        // One transaction, so that all of the answer is of one moment, whatever foreign programs write.
+        try tables.database.execute("BEGIN", "begin transaction")
+        defer { tables.rollBack() }
+        return .json(200, try ReadExecution(tables: tables, settings: settings).run(request, rules))
+    }
+
+    private func write(
+        _ request: WriteRequest, _ tables: AccountTables, at time: Int64
+    ) throws(DatabaseFailure) -> ExchangeOutcome {
+        let answer: AnswerTable.Answer
+        try tables.database.execute("BEGIN IMMEDIATE", "begin transaction")
+        do throws(DatabaseFailure) {
+            switch try tables.answers.find(request.key, request.mark) {
+            case .same(let stored):
+                tables.rollBack()
+                return .json(stored.status, stored.body, replayed: true)
+            case .other:
+                tables.rollBack()
+                return .refusal(
+                    CallRefusal(
+                        code: .idempotencyConflict, message: "The idempotency key was used for another request."))
+            case .none: break
+            }
+            var execution = try WriteExecution(
+                tables: tables, catalogue: catalogue, settings: settings, request: request, time: time)
+            answer = try execution.run(request.inputs)
+            try tables.answers.insert(answer, key: request.key, request.mark, at: time)
+            try tables.answers.trim(at: time)
+        } catch {
+            tables.rollBack()
+            throw error
+        }
+        if let outcome = try commit(tables) { return outcome }
+        if tables.database.walBytes >= Self.forcedCheckpoint { checkpoint(truncating: true) }
+        return .json(answer.status, answer.body)
+    }
+
+    /// Nil when the commit is on disk, else what the exchange came to. Throws what is sure to have had no effect.
+    private func commit(_ tables: AccountTables) throws(DatabaseFailure) -> ExchangeOutcome? {
+        do throws(DatabaseFailure) {
+            try tables.database.execute("COMMIT", "commit")
+            return nil
+        } catch {
+            tables.rollBack()
+            if error.code & 0xFF == SQLITE_BUSY { throw error }
+            if error.isIO { lasting = error }
+            close()
+            return Self.failed(.receive, error)
+        }
+    }
+
+    private static func failed(_ phase: ExchangeOutcome.Phase, _ failure: DatabaseFailure) -> ExchangeOutcome {
+        .failed(phase: phase, reason: failure.description)
+    }
+
+    // MARK: The file
+
+    private func open() throws(DatabaseFailure) -> AccountTables {
+        if let tables { return tables }
+        try Self.make(path)
+        let opened = try AccountTables(path: path, resources: resources)
+        tables = opened
+        return opened
+    }
+
+    /// Makes an empty file for the owner only. Not left to SQLite, whose files have the mode that the umask leaves. The log
+    /// and its index take over the mode of the file.
+    private static func make(_ path: String) throws(DatabaseFailure) {
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else {
+            if errno == EEXIST { return }
+            throw DatabaseFailure(code: SQLITE_CANTOPEN, operation: "make file")
+        }
+        fchmod(descriptor, 0o600)
+        Glibc.close(descriptor)
+    }
+
+    /// The next exchange opens the file again. As the last connection, SQLite copies the log into the file.
+    func close() { tables = nil }
+
+    var isOpen: Bool { tables != nil }
+
+    /// True when the file should be checkpointed as soon as nothing else is to be done.
+    var wantsCheckpoint: Bool { (tables?.database.walBytes ?? 0) >= nextCheckpoint }
+
+    /// Grows when a foreign reader keeps a checkpoint from getting on, lest it be tried without end.
+    private var nextCheckpoint = AccountFile.idleCheckpoint
+
+    func checkpoint(truncating: Bool = false) {
+        guard let database = tables?.database else { return }
+        do {
+            try database.checkpoint(truncating: truncating)
+            nextCheckpoint = database.walBytes + Self.idleCheckpoint
+        } catch {
+            if error.isIO { lasting = error }
+            close()
+        }
+    }
+}
+
+extension ExchangeOutcome {
+    static func json(_ status: Int, _ body: [UInt8], replayed: Bool = false) -> ExchangeOutcome {
+        var headers = [Exchange.Header("content-type", "application/json")]
+        if replayed { headers.append(Exchange.Header("idempotent-replayed", "true")) }
+        return .answered(status: status, headers: headers, body: body)
+    }
+
+    static func refusal(_ refusal: CallRefusal) -> ExchangeOutcome {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("error")
+        writer.beginObject()
+        writer.key("code")
+        writer.string(refusal.code.rawValue)
+        writer.key("message")
+        writer.string(refusal.message)
+        writer.key("where")
+        writer.string(refusal.pointer)
+        writer.endObject()
+        writer.endObject()
+        var headers = [Exchange.Header("content-type", "application/json")]
+        if refusal.code == .methodNotAllowed { headers.append(Exchange.Header("allow", "POST")) }
+        return .answered(status: refusal.status, headers: headers, body: writer.bytes)
+    }
+}

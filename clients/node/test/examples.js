@@ -1,0 +1,38 @@
+// The examples of the README, each as a program of its own.
+
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+export function examples() {
+  const text = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  return [...text.matchAll(/^## (.+?)$(?:(?!^## )[^])*?^```js\n([^]*?)^```/gm)].map(([, title, code]) => ({ title, code }));
+}
+
+/** Runs a program in the package's folder, where `import "pushgate"` means this package. */
+export function run(code, socket) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", code], {
+      cwd: root,
+      env: { ...process.env, PUSHGATE_SOCKET: socket },
+      timeout: 15_000,
+    });
+    const result = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"]) {
+      child[name].setEncoding("utf8").on("data", (text) => {
+        result[name] += text;
+      });
+    }
+    child.on("close", (status) => resolve({ ...result, status }));
+  });
+}
+
+/** What each example prints: the ids and cursors are the gateway's own. */
+export const expected = {
+  Push: /^Contact1 \S+ (created|unchanged|updated)\nContact2 \S+ (created|unchanged|updated)\n$/,
+  "Progress and patience": /(^\d+ of 500\n)*\{[^]*created: \d+[^]*\}\n$/,
+  Events: /^data \S+\ncompleted \S+\n$/,
+  Errors: /^transfer_not_found true\n$/,
+};
