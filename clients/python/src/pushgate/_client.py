@@ -338,4 +338,4 @@ class Client(Methods[Any]):
         connection = getattr(self, "_connection", None)
         if connection is not None and self._process == os.getpid():
             warnings.warn("a pushgate.Client was not closed", ResourceWarning, source=self, stacklevel=2)
-            connection.fail("the client was dropped")
+            connection.abandon()

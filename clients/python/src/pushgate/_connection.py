@@ -58,6 +58,7 @@ class Connection:
         self._hopeless = False
         self._remark: Optional[PushgateError] = None
         self._answered = False
+        self._abandoned = False
         self.reader = threading.Thread(target=self._read, name="pushgate-reader", daemon=True)
         self.reader.start()
 
@@ -200,6 +201,8 @@ class Connection:
             if self._remark is not None:
                 reason = "%s (it said: %s)" % (reason, self._remark)
             self.fail("%s: %s" % (reason, ending) if ending else reason)
+            if self._abandoned:
+                self._transport.dispose()
 
     def _dispatch(self, message: Message) -> None:
         if isinstance(message, Reply):
@@ -291,4 +294,12 @@ class Connection:
         self.fail("the client was closed")
         self.reader.join()
         with self._sending:
+            self._transport.dispose()
+
+    def abandon(self) -> None:
+        """Ends the connection without waiting: the garbage collector found the client, perhaps on any thread."""
+        self._abandoned = True
+        if self._end is None:
+            self.fail("the client was dropped")
+        elif not self.reader.is_alive():
             self._transport.dispose()

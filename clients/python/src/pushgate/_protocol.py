@@ -19,7 +19,7 @@ import json
 import math
 from decimal import Decimal, InvalidOperation
 from itertools import count
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ._errors import PushgateError, RequestTooLarge, error_from_wire
 
@@ -82,6 +82,9 @@ class _Spelled(Decimal):
 
     def __str__(self) -> str:
         return self._text
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _Spelled, (self._text,)
 
 
 def _decimal(text: str) -> Union[Decimal, float]:

@@ -181,6 +181,9 @@ class Subscription(Route):
                 self._changed.notify_all()
 
         self._client._call_on(connection, "subscribe", params, opened)
+        if self._closed:
+            # Closed by another thread in the meantime, which found nothing to unsubscribe from.
+            self._release()
 
     def _release(self, tell: bool = True) -> None:
         """Gives up the open subscription, if there is one; what is queued stays."""
