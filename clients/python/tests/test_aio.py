@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 import os
 import socket
 import sys
@@ -14,7 +15,7 @@ from unittest import mock
 
 import pushgate
 from fake_gateway import FakeGateway, Fault, Hangup, Json, Peer, Silence
-from pushgate import _events, aio
+from pushgate import _events, _push, aio
 from test_client import CONTACTS, FAKE
 
 
@@ -65,6 +66,28 @@ class Calls(WithGateway):
         self.assertEqual(await asyncio.gather(*(client.call("echo", n=n) for n in range(300))), list(range(300)))
         self.assertEqual(self.gateway.connections, 1)
         self.assertEqual(client.server, {"server": {"name": "fake"}, "protocol": 1})
+
+    async def test_no_more_calls_are_under_way_than_the_gateway_takes(self) -> None:
+        waiting: List[Any] = []
+
+        def collect(peer: Peer, params: Json) -> Any:
+            with self.gateway.lock:
+                waiting.append(json.loads(self.gateway.lines[-1])["id"])
+            raise Silence
+
+        self.gateway.script["slow"] = collect
+        client = self.client()
+        tasks = [asyncio.ensure_future(client.call("slow")) for _ in range(300)]
+        await self.wait_for("slow", 250)
+        await asyncio.sleep(0.05)
+        self.assertEqual(len(waiting), 250)
+        with self.assertRaises(pushgate.CallTimeout):
+            await client.call("slow", timeout=0.05)
+        peer = self.gateway.peers[0]
+        for done in range(300):
+            await self.wait_for("slow", min(300, done + 1))
+            peer.send({"jsonrpc": "2.0", "id": waiting[done], "result": done})
+        self.assertEqual(sorted(await asyncio.gather(*tasks)), list(range(300)))
 
     async def test_an_error_of_the_gateway_is_raised_as_its_class(self) -> None:
         async with self.client() as client:
@@ -200,7 +223,7 @@ class Pushes(WithGateway):
             for n in range(20):
                 yield {"data": {"n": n, "t": "x" * 50}}
 
-        with mock.patch("pushgate._push.Cutter.__init__.__defaults__", (300,)):
+        with mock.patch.object(_push, "CUT", 300):
             transfer = await client.push(session, "crm-contact", source(), idempotency_key="k")
         self.assertGreater(len(transfer.ids), 3)
         self.assertEqual([row["data"]["n"] async for row in transfer.data()], list(range(20)))

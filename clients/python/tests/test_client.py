@@ -15,7 +15,7 @@ from unittest import mock
 
 import pushgate
 from fake_gateway import FakeGateway, Fault, Hangup, Json, Peer, Silence
-from pushgate import _events
+from pushgate import _events, _push
 
 FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_gateway.py")
 CONTACTS = [
@@ -47,7 +47,11 @@ class Calls(WithGateway):
         names: List[Tuple[str, Dict[str, Any]]] = []
 
         def note(name: str) -> Any:
-            return lambda peer, params: names.append((name, params)) or {"ok": name}
+            def answer(peer: Peer, params: Json) -> Any:
+                names.append((name, params))
+                return {"ok": name}
+
+            return answer
 
         wire = (
             "initiateSession getConfiguration listSessions deleteSession pushTransfer getTransfer getData getErrors "
@@ -97,6 +101,15 @@ class Calls(WithGateway):
         self.assertEqual(client.ping(), {"success": True})
         self.assertIsNone(client.server)
 
+    def test_the_ceiling_of_the_gateway_is_kept(self) -> None:
+        self.gateway.script["hello"] = lambda peer, params: {"limits": {"inbound_line": 2000}}
+        client = self.client()
+        client.ping()
+        with self.assertRaises(pushgate.RequestTooLarge):
+            client.call("anything", text="x" * 2000)
+        transfer = client.push(self.session(client), "crm-contact", [{"data": {"t": "x" * 500}}] * 5)
+        self.assertEqual(len(transfer.ids), 3)
+
     def test_many_threads_share_one_connection_and_each_gets_its_own_answer(self) -> None:
         self.gateway.script["echo"] = lambda peer, params: params["n"]
         client, wrong = self.client(), []
@@ -112,6 +125,31 @@ class Calls(WithGateway):
         for thread in threads:
             thread.join()
         self.assertEqual((wrong, self.gateway.connections), ([], 1))
+
+    def test_no_more_calls_are_under_way_than_the_gateway_takes(self) -> None:
+        def silence(peer: Peer, params: Json) -> Any:
+            raise Silence
+
+        self.gateway.script["slow"] = silence
+        with mock.patch("pushgate._connection.MAX_IN_FLIGHT", 3):
+            client = self.client()
+        threads = [threading.Thread(target=self.ignore, args=(client,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        self.gateway.wait_for("slow", 3)
+        with self.assertRaisesRegex(pushgate.CallTimeout, "too many"):
+            client.call("ping", timeout=0.05)
+        self.gateway.drop_all()
+        for thread in threads:
+            thread.join(5.0)
+        self.assertEqual(client.ping(), {"success": True})
+
+    @staticmethod
+    def ignore(client: pushgate.Client) -> None:
+        try:
+            client.call("slow")
+        except pushgate.ConnectionLost:
+            pass
 
     def test_a_call_without_an_answer_times_out_and_is_cancelled_at_the_gateway(self) -> None:
         ids: List[int] = []
@@ -464,7 +502,7 @@ class Pushes(WithGateway):
         client = self.client()
         session = self.session(client)
         records = [{"internal_id": str(n), "data": {"n": n, "email": "not an address" if n % 5 == 4 else ""}} for n in range(20)]
-        with mock.patch("pushgate._push.Cutter.__init__.__defaults__", (300,)):
+        with mock.patch.object(_push, "CUT", 300):
             transfer = client.push(session, "crm-contact", records, idempotency_key="k")
         self.assertGreater(len(transfer.ids), 3)
         keys = [params["idempotency_key"] for params in self.gateway.called("pushTransfer")]
@@ -484,7 +522,7 @@ class Pushes(WithGateway):
                     self.gateway.sessions.clear()
                 yield {"data": {"n": n, "t": "x" * 50}}
 
-        with mock.patch("pushgate._push.Cutter.__init__.__defaults__", (300,)):
+        with mock.patch.object(_push, "CUT", 300):
             with self.assertRaises(pushgate.SessionNotFound) as caught:
                 client.push(session, "crm-contact", source())
         self.assertGreater(len(caught.exception.accepted), 1)
@@ -581,7 +619,8 @@ class Subscriptions(WithGateway):
 
     def test_a_consumer_that_is_still_busy_after_a_break_is_waited_for(self) -> None:
         client = self.client()
-        real, refused = self.gateway.do_subscribe, []
+        real = self.gateway.do_subscribe
+        refused: List[Json] = []
         with client.subscribe(from_={"consumer": "mail"}) as events:
 
             def busy(peer: Peer, params: Json) -> Any:
@@ -666,11 +705,13 @@ class Subscriptions(WithGateway):
 
     def test_closing_ends_the_loop_of_another_thread(self) -> None:
         client = self.client()
-        for close in (lambda: events.close(), lambda: client.close()):
-            events = client.subscribe()
-            threading.Timer(0.05, close).start()
-            self.assertEqual(list(events), [])
-        events.close()
+        first = client.subscribe()
+        threading.Timer(0.05, first.close).start()
+        self.assertEqual(list(first), [])
+        second = client.subscribe()
+        threading.Timer(0.05, client.close).start()
+        self.assertEqual(list(second), [])
+        second.close()
 
     def test_two_subscriptions_do_not_mix(self) -> None:
         client = self.client()

@@ -11,9 +11,8 @@ from unittest import mock
 
 import pushgate
 from fake_gateway import FakeGateway
-from pushgate import _push
 from pushgate._connect import Backoff, allowance, connect_unix, default_socket, resolve
-from pushgate._push import CUT, Cutter, Part, add_statistics, mint_key, next_offset, part_key
+from pushgate._push import CUT, Cutter, Part, add_statistics, cut_for, mint_key, next_offset, part_key
 
 
 class Keys(unittest.TestCase):
@@ -24,7 +23,7 @@ class Keys(unittest.TestCase):
 
     def test_keys_keep_their_order_when_the_clock_is_set_back(self) -> None:
         before = mint_key()
-        with mock.patch.object(_push.time, "time_ns", return_value=0):
+        with mock.patch("time.time_ns", return_value=0):
             self.assertGreater(mint_key(), before)
 
     def test_keys_of_many_threads_are_all_different(self) -> None:
@@ -74,6 +73,9 @@ class Parts(unittest.TestCase):
 
     def test_the_default_leaves_room_below_the_ceiling_of_a_line(self) -> None:
         self.assertEqual(CUT, 12 * 1024 * 1024)
+        self.assertEqual(cut_for(16 * 1024 * 1024), CUT)
+        self.assertEqual(cut_for(1_000_000), 750_000)
+        self.assertEqual(cut_for(64 * 1024 * 1024), CUT)
 
     def test_progress_never_goes_backwards(self) -> None:
         part = Part("t", None, 10, 0)

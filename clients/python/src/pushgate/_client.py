@@ -22,7 +22,7 @@ from ._errors import ClientClosed, ConnectFailed, ConnectionLost, PushgateError
 from ._events import From
 from ._methods import Methods
 from ._protocol import MAX_LINE
-from ._push import Cutter, Part, mint_key, part_key
+from ._push import Cutter, Part, cut_for, mint_key, part_key
 from ._subscription import Subscription
 from ._transfer import Progress, Tap, Transfer
 from ._transport import Pipes, connect
@@ -85,6 +85,7 @@ class Client(Methods[Any]):
         self._opened = 0
         self._process = os.getpid()
         self._server: Optional[Dict[str, Any]] = None
+        self._max_line = MAX_LINE
         self._connected()
 
     # -- calls --
@@ -198,7 +199,8 @@ class Client(Methods[Any]):
         parts: List[Part] = []
         duplicate = True
         try:
-            for number, cut in enumerate(Cutter().parts(records)):
+            cutter = Cutter(cut_for(self._max_line))
+            for number, cut in enumerate(cutter.parts(records)):
                 params["idempotency_key"] = part_key(key, number)
                 listen = self._listener(str(params.get("progress_token")), tap)
                 result = self._repeat("pushTransfer", params, {"transfer_data": cut.text}, listen)
@@ -235,8 +237,9 @@ class Client(Methods[Any]):
         """Events of everything, of a session or of a transfer, as an iterator that survives reconnects.
 
         `from_` is `"latest"` (what happens from now on), `"earliest"`, `{"cursor": …}` (after that event) or
-        `{"consumer": name}`: the gateway then remembers under that name what was `ack`ed, and stops sending at a
-        window (256) of events that were not.
+        `{"consumer": name}` (after what was last `ack`ed under that name, which the gateway remembers). Further
+        options go to `subscribe` as they are; with `ack="explicit"` the gateway stops sending at `window` events that
+        were not acknowledged.
         """
         selection = {"session_id": session_id, "transfer_id": transfer_id, "types": list(types) if types else None}
         given = {name: value for name, value in selection.items() if value is not None}
@@ -287,12 +290,18 @@ class Client(Methods[Any]):
         transport = connect(self._address)
         connection = Connection(transport, decimal=self._decimal, unclaimed=self._on_notification)
         patience = 30.0 if self.timeout is None else self.timeout
+
+        def greeted(result: Any) -> None:
+            connection.greeted(result)
+            self._max_line = connection.max_line
+            self._server = result if isinstance(result, dict) else None
+
         try:
             if isinstance(transport, Pipes):
                 # A gateway of our own that cannot start (store in use, wrong flag) is told from one that works.
-                connection.call("hello", hello_params(self._token), None, patience, self._greeted)
+                connection.call("hello", hello_params(self._token), None, patience, greeted)
             else:
-                connection.post("hello", hello_params(self._token), self._greeted, patience)
+                connection.post("hello", hello_params(self._token), greeted, patience)
         except ConnectionLost as error:
             connection.discard()
             raise ConnectFailed(error.message, retryable=error.retryable) from error
@@ -303,9 +312,6 @@ class Client(Methods[Any]):
             connection.discard()
             raise
         return connection
-
-    def _greeted(self, result: Any) -> None:
-        self._server = result if isinstance(result, dict) else None
 
     def close(self, timeout: Optional[float] = None) -> None:
         """Ends subscriptions and the connection. Safe to call twice.

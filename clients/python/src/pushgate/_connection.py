@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from weakref import WeakValueDictionary
 
 from ._errors import CallTimeout, ConnectionLost, ParseError, PushgateError, RequestTooLarge
-from ._protocol import Message, Notification, Protocol, Reply, Unmatched, Violation
+from ._protocol import MAX_IN_FLIGHT, Message, Notification, Protocol, Reply, Unmatched, Violation
 from ._transport import Transport, WriteTimeout
 
 __all__ = ["Connection", "log"]
@@ -48,6 +48,7 @@ class Connection:
         self._transport = transport
         self._protocol = Protocol(decimal=decimal)
         self._unclaimed = unclaimed
+        self._slots = threading.Semaphore(MAX_IN_FLIGHT)
         self._sending = threading.Lock()
         self._state = threading.Lock()
         self._calls: Dict[int, _Call] = {}
@@ -81,7 +82,18 @@ class Connection:
         Raises PushgateError: the gateway's, CallTimeout or ConnectionLost.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        number, call = self._send(method, params, raw, deadline, on_result)
+        if not self._slots.acquire(timeout=timeout):
+            raise CallTimeout("%s was not sent: too many calls are waiting for their answers" % method)
+        try:
+            number, call = self._send(method, params, raw, deadline, on_result)
+            self._wait(number, call, method, deadline)
+        finally:
+            self._slots.release()
+        if call.error is not None:
+            raise call.error
+        return call.result
+
+    def _wait(self, number: int, call: _Call, method: str, deadline: Optional[float]) -> None:
         try:
             answered = call.done.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         except BaseException:  # Ctrl-C while waiting: the gateway need not go on for us
@@ -90,10 +102,16 @@ class Connection:
         if not answered:
             self._give_up(number)
             if not call.done.is_set():
-                raise CallTimeout("no answer to %s within %g s" % (method, timeout or 0.0))
-        if call.error is not None:
-            raise call.error
-        return call.result
+                raise CallTimeout("no answer to %s in time" % method)
+
+    @property
+    def max_line(self) -> int:
+        """The gateway's ceiling for a line, in bytes."""
+        return self._protocol.max_line
+
+    def greeted(self, hello: Any) -> None:
+        """Takes over the ceilings that the gateway answered to `hello`."""
+        self._protocol.greeted(hello)
 
     def post(self, method: str, params: Mapping[str, Any], on_result: OnResult, timeout: float) -> None:
         """Sends without waiting for the answer; an error is only logged."""

@@ -191,6 +191,7 @@ class DeadlineExceeded(PushgateError):
 
     code = 1005
     name = "deadline_exceeded"
+    retryable = True
 
 
 class RequestTooLarge(PushgateError):

@@ -31,7 +31,8 @@ MAX_QUEUED_BYTES = 8 * 1024 * 1024
 """Bytes of lines kept for a slow consumer before the feed pauses."""
 
 _SEEN = 4096
-"""How many cursors are remembered to recognise a repeat; a consumer's window is far below."""
+"""How many cursors are remembered to recognise a repeat. A consumer that acknowledges more rarely than that may see an
+event twice after a reconnect: delivery is at least once."""
 
 From = Union[str, Mapping[str, str]]
 """`"latest"`, `"earliest"`, `{"cursor": …}` or `{"consumer": …}`."""
@@ -126,8 +127,6 @@ class Feed:
             if len(self._start) != 1 or next(iter(self._start)) not in ("cursor", "consumer"):
                 raise ValueError('from_ takes exactly one of "cursor" and "consumer"')
         self.consumer: Optional[str] = self._start.get("consumer") if isinstance(self._start, dict) else None
-        if self.consumer is not None:
-            self._selection.setdefault("ack", "explicit")
         self._position: Optional[str] = None
         self._queue: Deque[_Item] = deque()
         self._queued_bytes = 0

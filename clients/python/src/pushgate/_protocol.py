@@ -24,6 +24,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 from ._errors import PushgateError, RequestTooLarge, error_from_wire
 
 __all__ = [
+    "MAX_IN_FLIGHT",
     "MAX_LINE",
     "Message",
     "Notification",
@@ -35,7 +36,11 @@ __all__ = [
 ]
 
 MAX_LINE = 16 * 1024 * 1024
-"""The gateway's ceiling for one inbound line, in bytes (protocol section 6)."""
+"""The gateway's ceiling for one inbound line, in bytes, unless its operator set another (ceiling `inbound_line`)."""
+
+MAX_IN_FLIGHT = 250
+"""Calls that a client has under way on one connection; the gateway refuses more than 256 (`in_flight_calls`), and some
+room is kept for what nobody waits for."""
 
 
 class Reply(NamedTuple):
@@ -216,6 +221,13 @@ class Protocol:
     def notification(self, method: str, params: Mapping[str, Any]) -> bytes:
         """The line of a message that is not answered."""
         return self._line(None, method, params, None)
+
+    def greeted(self, hello: Any) -> None:
+        """Takes over the ceilings that the gateway answered to `hello`."""
+        limits = hello.get("limits") if isinstance(hello, dict) else None
+        line = limits.get("inbound_line") if isinstance(limits, dict) else None
+        if type(line) is int and line > 0:
+            self.max_line = line
 
     def forget(self, number: int) -> bool:
         """Nobody waits for this reply any more. True if it was still due."""

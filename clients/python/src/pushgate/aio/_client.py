@@ -26,7 +26,8 @@ from .._connect import Backoff, Path, Spawn, allowance, resolve
 from .._errors import ClientClosed, ConnectFailed, ConnectionLost, PushgateError
 from .._events import From
 from .._methods import Methods
-from .._push import Cut, Cutter, Part, mint_key, part_key
+from .._protocol import MAX_LINE
+from .._push import Cut, Cutter, Part, cut_for, mint_key, part_key
 from ._connection import Connection, OnNotification, OnResult, connect, log
 from ._subscription import Subscription
 from ._transfer import Progress, Tap, Transfer
@@ -68,6 +69,7 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
         self._lock: Optional[asyncio.Lock] = None
         self._closing: Optional[asyncio.Event] = None
         self._server: Optional[Dict[str, Any]] = None
+        self._max_line = MAX_LINE
 
     async def connect(self) -> "Client":
         """Connects if it is not connected. Raises ConnectFailed."""
@@ -185,7 +187,8 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
         parts: List[Part] = []
         duplicate = True
         try:
-            async for cut in _cut(records):
+            cutter = Cutter(cut_for(self._max_line))
+            async for cut in _cut(cutter, records):
                 params["idempotency_key"] = part_key(key, len(parts))
                 listen = self._listener(str(params.get("progress_token")), tap)
                 result = await self._repeat("pushTransfer", params, {"transfer_data": cut.text}, listen)
@@ -262,12 +265,19 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
 
     async def _connect(self) -> Connection:
         connection = await connect(self._address, self._decimal, self._on_notification)
+        patience = 30.0 if self.timeout is None else self.timeout
+
+        def greeted(result: Any) -> None:
+            connection.greeted(result)
+            self._max_line = connection.max_line
+            self._server = result if isinstance(result, dict) else None
+
         try:
             if connection.spawned:
                 # A gateway of our own that cannot start (store in use, wrong flag) is told from one that works.
-                await connection.call("hello", hello_params(self._token), None, self.timeout or 30.0, self._greeted)
+                await connection.call("hello", hello_params(self._token), None, patience, greeted)
             else:
-                connection.post("hello", hello_params(self._token), self._greeted)
+                connection.post("hello", hello_params(self._token), greeted)
         except ConnectionLost as error:
             await connection.discard()
             raise ConnectFailed(error.message, retryable=error.retryable) from error
@@ -278,9 +288,6 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
             await connection.discard()
             raise
         return connection
-
-    def _greeted(self, result: Any) -> None:
-        self._server = result if isinstance(result, dict) else None
 
     async def close(self, timeout: Optional[float] = None) -> None:
         """Ends subscriptions and the connection. Safe to call twice.
@@ -316,10 +323,9 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
 
 
 async def _cut(
-    records: Union[Iterable[Mapping[str, Any]], AsyncIterable[Mapping[str, Any]]]
+    cutter: Cutter, records: Union[Iterable[Mapping[str, Any]], AsyncIterable[Mapping[str, Any]]]
 ) -> AsyncIterator[Cut]:
     """All parts of a push, read as they are needed; always at least one, since an empty push is a push."""
-    cutter = Cutter()
     if not isinstance(records, AsyncIterable):
         for part in cutter.parts(records):
             yield part

@@ -20,7 +20,7 @@ from .._errors import (
     PushgateError,
     RequestTooLarge,
 )
-from .._protocol import Message, Notification, Protocol, Reply, Unmatched, Violation
+from .._protocol import MAX_IN_FLIGHT, Message, Notification, Protocol, Reply, Unmatched, Violation
 
 __all__ = ["Connection", "Route", "connect", "log"]
 
@@ -52,6 +52,7 @@ class Connection(asyncio.SubprocessProtocol, asyncio.Protocol):
         self._subscriptions: Dict[str, Route] = {}
         self._tokens: "WeakValueDictionary[str, Route]" = WeakValueDictionary()
         self._writable: Optional["asyncio.Future[None]"] = None
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._gone: "asyncio.Future[None]" = self._loop.create_future()
         self._end: Optional[str] = None
         self._answered = False
@@ -130,6 +131,26 @@ class Connection(asyncio.SubprocessProtocol, asyncio.Protocol):
         `on_result` runs before anything said after the reply is looked at.
         """
         deadline = None if timeout is None else self._loop.time() + timeout
+        try:
+            if self._slots.locked():
+                await asyncio.wait_for(self._slots.acquire(), timeout)
+            else:
+                await self._slots.acquire()
+        except asyncio.TimeoutError:
+            raise CallTimeout("%s was not sent: too many calls are waiting for their answers" % method) from None
+        try:
+            return await self._exchange(method, params, raw, deadline, on_result)
+        finally:
+            self._slots.release()
+
+    async def _exchange(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        raw: Optional[Mapping[str, bytes]],
+        deadline: Optional[float],
+        on_result: Optional[OnResult],
+    ) -> Any:
         await self._room(method, deadline)
         number, future = self._send(method, params, raw, on_result)
         timer = self._loop.call_at(deadline, self._expire, number, method) if deadline is not None else None
@@ -141,6 +162,15 @@ class Connection(asyncio.SubprocessProtocol, asyncio.Protocol):
         finally:
             if timer is not None:
                 timer.cancel()
+
+    @property
+    def max_line(self) -> int:
+        """The gateway's ceiling for a line, in bytes."""
+        return self._protocol.max_line
+
+    def greeted(self, hello: Any) -> None:
+        """Takes over the ceilings that the gateway answered to `hello`."""
+        self._protocol.greeted(hello)
 
     def post(self, method: str, params: Mapping[str, Any], on_result: OnResult) -> None:
         """Sends without waiting for the answer; an error is only logged."""
