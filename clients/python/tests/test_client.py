@@ -180,6 +180,9 @@ class Calls(WithGateway):
             with self.assertRaises(pushgate.CallTimeout):
                 client.call("big", text="x" * 4_000_000)
             self.assertLess(time.monotonic() - started, 2.0)
+            # Half a line was taken: nothing more may be said on this connection.
+            assert client._connection is not None
+            self.assertTrue(client._connection.ended)
             client.close()
 
     def test_calls_in_flight_fail_when_the_gateway_dies(self) -> None:
@@ -712,6 +715,14 @@ class Subscriptions(WithGateway):
         threading.Timer(0.05, client.close).start()
         self.assertEqual(list(second), [])
         second.close()
+
+    def test_the_end_of_an_older_connection_does_not_close_a_new_subscription(self) -> None:
+        client = self.client()
+        with client.subscribe() as events:
+            events.lost("of an older connection")
+            self.gateway.emit("data", 1)
+            self.assertEqual(events.next(5.0).data, 1)
+        self.assertEqual(len(self.gateway.called("subscribe")), 1)
 
     def test_two_subscriptions_do_not_mix(self) -> None:
         client = self.client()
