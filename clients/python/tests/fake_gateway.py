@@ -264,7 +264,11 @@ class FakeGateway:
         resumed = max(asked, self.oldest)
         gap = None
         if resumed > asked and start != "earliest":
-            gap = {"from_cursor": self.cursor(asked), "resumed_at": self.cursor(resumed), "lost_at_most": resumed - asked}
+            gap = {
+                "from_cursor": self.cursor(asked),
+                "resumed_at": self.cursor(resumed),
+                "lost_at_most": resumed - asked,
+            }
         subscription = {**params, "place": resumed}
         peer.subscriptions[params["subscription"]] = subscription
 
@@ -388,7 +392,11 @@ class FakeGateway:
             links[other] = [self._id_of(other, child) for child in children]
         data = record.get("data", {})
         failed = data.get("email") == "not an address"
-        row = {"id": None if failed else self._id_of(kind, record), "data": {} if failed else data, "associations": links}
+        row = {
+            "id": None if failed else self._id_of(kind, record),
+            "data": {} if failed else data,
+            "associations": links,
+        }
         if "internal_id" in record:
             row["internal_id"] = record["internal_id"]
         transfer["rows"].append(row)

@@ -13,10 +13,11 @@ import unittest
 from typing import Any, AsyncIterator, List
 from unittest import mock
 
-import pushgate
 from fake_gateway import FakeGateway, Fault, Hangup, Json, Peer, Silence
-from pushgate import _events, _push, aio
 from test_client import CONTACTS, FAKE
+
+import pushgate
+from pushgate import _events, _push, aio
 
 
 class WithGateway(unittest.IsolatedAsyncioTestCase):
@@ -434,6 +435,13 @@ class Subscriptions(WithGateway):
         del self.gateway.script["subscribe"]
         self.gateway.emit("data", 1)
         self.assertEqual((await events.next(5.0)).data, 1)
+
+    async def test_the_end_of_an_older_connection_does_not_close_a_new_subscription(self) -> None:
+        async with self.client().subscribe() as events:
+            events.lost("of an older connection")
+            self.gateway.emit("data", 1)
+            self.assertEqual((await events.next(5.0)).data, 1)
+        self.assertEqual(len(self.gateway.called("subscribe")), 1)
 
     async def test_closing_ends_the_loop_of_another_task(self) -> None:
         client = self.client()

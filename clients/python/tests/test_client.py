@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Any, Dict, Iterator, List, Tuple
 from unittest import mock
 
-import pushgate
 from fake_gateway import FakeGateway, Fault, Hangup, Json, Peer, Silence
+
+import pushgate
 from pushgate import _events, _push
 
 FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_gateway.py")
@@ -55,7 +56,8 @@ class Calls(WithGateway):
 
         wire = (
             "initiateSession getConfiguration listSessions deleteSession pushTransfer getTransfer getData getErrors "
-            "getStatistics unsubscribe ack getEvents getIntegrations getTypes hello ping health stats drain rpc.discover"
+            "getStatistics unsubscribe ack getEvents "
+            "getIntegrations getTypes hello ping health stats drain rpc.discover"
         ).split()
         c = self.client()
         for name in wire:
@@ -415,9 +417,7 @@ class Pushes(WithGateway):
             if finished == 4:
                 self.gateway.finish(transfer.id)
 
-        transfer = client.push(
-            self.session(client), "crm-contact", [{}] * 10, wait=False, progress=progress
-        )
+        transfer = client.push(self.session(client), "crm-contact", [{}] * 10, wait=False, progress=progress)
         self.gateway.progress(transfer.id, 4)
         client.ping()
         transfer.wait(timeout=5.0, progress=progress)
@@ -504,7 +504,10 @@ class Pushes(WithGateway):
     def test_a_push_that_is_too_long_for_a_line_is_cut_and_read_as_one(self) -> None:
         client = self.client()
         session = self.session(client)
-        records = [{"internal_id": str(n), "data": {"n": n, "email": "not an address" if n % 5 == 4 else ""}} for n in range(20)]
+        records = [
+            {"internal_id": str(n), "data": {"n": n, "email": "not an address" if n % 5 == 4 else ""}}
+            for n in range(20)
+        ]
         with mock.patch.object(_push, "CUT", 300):
             transfer = client.push(session, "crm-contact", records, idempotency_key="k")
         self.assertGreater(len(transfer.ids), 3)
@@ -782,7 +785,7 @@ class Spawned(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             binary, seen = os.path.join(folder, "pushgate"), os.path.join(folder, "argv")
             with open(binary, "w") as out:
-                out.write("#!/bin/sh\nexec %s %s \"$@\"\n" % (sys.executable, FAKE))
+                out.write('#!/bin/sh\nexec %s %s "$@"\n' % (sys.executable, FAKE))
             os.chmod(binary, 0o755)
             with mock.patch.dict(os.environ, {"FAKE_ARGV": seen}):
                 with pushgate.Client(spawn=binary, store="my.db") as client:

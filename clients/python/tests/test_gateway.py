@@ -11,9 +11,10 @@ from decimal import Decimal
 from typing import Any, Dict, List
 from unittest import mock
 
+from real_gateway import BINARY, WHY_NOT, RealGateway
+
 import pushgate
 from pushgate import _push, aio
-from real_gateway import BINARY, WHY_NOT, RealGateway
 
 SCHEMAS = [{"endgrate_type": "crm-contact"}, {"endgrate_type": "crm-company"}]
 
@@ -85,7 +86,10 @@ class Served(unittest.TestCase):
 
     def test_a_record_that_is_wrong_fails_alone(self) -> None:
         client = self.client()
-        records = [{"internal_id": "a", "data": {"emial": "a@example.com"}}, {"internal_id": "b", "data": {"first_name": "B"}}]
+        records = [
+            {"internal_id": "a", "data": {"emial": "a@example.com"}},
+            {"internal_id": "b", "data": {"first_name": "B"}},
+        ]
         transfer = client.push(self.session(client), "crm-contact", records)
         self.assertEqual([row["id"] is None for row in transfer.data()], [True, False])
         (entry,) = transfer.errors()

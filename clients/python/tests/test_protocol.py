@@ -65,9 +65,7 @@ class Incoming(unittest.TestCase):
     def test_replies_find_their_calls_in_any_order(self) -> None:
         protocol = started()
         self.assertEqual(protocol.in_flight, [1, 2, 3])
-        messages = protocol.receive(
-            b'{"jsonrpc":"2.0","id":3,"result":"c"}\n{"jsonrpc":"2.0","id":1,"result":"a"}\n'
-        )
+        messages = protocol.receive(b'{"jsonrpc":"2.0","id":3,"result":"c"}\n{"jsonrpc":"2.0","id":1,"result":"a"}\n')
         self.assertEqual(messages, [Reply(3, "c", None), Reply(1, "a", None)])
         self.assertEqual(protocol.in_flight, [2])
 
@@ -102,7 +100,8 @@ class Incoming(unittest.TestCase):
             self.assertEqual(protocol.receive(reply), [])
 
     def test_an_error_without_an_id_is_handed_on(self) -> None:
-        line = b'{"jsonrpc":"2.0","id":null,"error":{"code":1006,"message":"too long","data":{"name":"request_too_large"}}}\n'
+        line = b'{"jsonrpc":"2.0","id":null,'
+        line += b'"error":{"code":1006,"message":"too long","data":{"name":"request_too_large"}}}\n'
         (message,) = started().receive(line)
         assert isinstance(message, Unmatched)
         self.assertIsInstance(message.error, pushgate.RequestTooLarge)
@@ -139,7 +138,13 @@ class Errors(unittest.TestCase):
             self.assertIs(type(self.error({"code": code, "message": "m"})), type(error))
 
     def test_an_error_carries_all_that_the_gateway_said(self) -> None:
-        data = {"name": "overloaded", "retryable": True, "retry_after_ms": 250, "request_id": "r1", "details": {"limit": 256}}
+        data = {
+            "name": "overloaded",
+            "retryable": True,
+            "retry_after_ms": 250,
+            "request_id": "r1",
+            "details": {"limit": 256},
+        }
         error = self.error({"code": 1002, "message": "too much", "data": data})
         self.assertEqual((error.retry_after_ms, error.request_id, error.details), (250, "r1", {"limit": 256}))
         self.assertEqual(str(error), "overloaded (1002): too much")
@@ -236,7 +241,7 @@ class Numbers(unittest.TestCase):
             encode(self.read("1e99999999999999999999", decimal=True))
 
     def test_decimals_are_written_anywhere_in_a_value(self) -> None:
-        value = {"a": Decimal("1.10"), "b": [Decimal("2"), "x\"é", None, True, 1.5, (), {}, []], "c": {"d": {}}, 5: "k"}
+        value = {"a": Decimal("1.10"), "b": [Decimal("2"), 'x"é', None, True, 1.5, (), {}, []], "c": {"d": {}}, 5: "k"}
         self.assertEqual(
             encode(value), '{"a":1.10,"b":[2,"x\\"é",null,true,1.5,[],{},[]],"c":{"d":{}},"5":"k"}'.encode()
         )

@@ -9,8 +9,9 @@ import unittest
 from typing import Any, Dict, List
 from unittest import mock
 
-import pushgate
 from fake_gateway import FakeGateway
+
+import pushgate
 from pushgate._connect import Backoff, allowance, connect_unix, default_socket, resolve
 from pushgate._push import CUT, Cutter, Part, add_statistics, cut_for, mint_key, next_offset, part_key
 

@@ -24,8 +24,9 @@ class Examples(unittest.TestCase):
             text = source.read()
         names: Dict[str, Any] = {}
         checked = 0
-        with gateway as running, mock.patch.dict(
-            os.environ, {"PUSHGATE_SOCKET": running.path, "PUSHGATE_BINARY": binary}
+        with (
+            gateway as running,
+            mock.patch.dict(os.environ, {"PUSHGATE_SOCKET": running.path, "PUSHGATE_BINARY": binary}),
         ):
             for block in re.finditer(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", text, re.S):
                 line = text.count("\n", 0, block.start()) + 2
@@ -41,7 +42,7 @@ class Examples(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             binary = os.path.join(folder, "pushgate")
             with open(binary, "w") as out:
-                out.write("#!/bin/sh\nexec %s %s \"$@\"\n" % (sys.executable, FAKE))
+                out.write('#!/bin/sh\nexec %s %s "$@"\n' % (sys.executable, FAKE))
             os.chmod(binary, 0o755)
             self.run_all(FakeGateway(), binary)
 

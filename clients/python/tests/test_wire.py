@@ -6,10 +6,11 @@ import time
 import unittest
 from typing import Any, Dict, List, Set
 
-import pushgate
 from fake_gateway import FakeGateway, Json
-from pushgate._protocol import MAX_IN_FLIGHT, MAX_LINE
 from test_client import CONTACTS
+
+import pushgate
+from pushgate._protocol import MAX_IN_FLIGHT, MAX_LINE
 
 PROTOCOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 3, "protocol")
 
@@ -76,7 +77,8 @@ class Definition(unittest.TestCase):
             self.assertLessEqual(set(params), {param["name"] for param in allowed[method]}, method)
             self.assertLessEqual(required, set(params), method)
         self.assertLessEqual(
-            {"hello", "subscribe", "unsubscribe", "ack", "pushTransfer", "getData", "getErrors", "$/cancelRequest"}, seen
+            {"hello", "subscribe", "unsubscribe", "ack", "pushTransfer", "getData", "getErrors", "$/cancelRequest"},
+            seen,
         )
 
 

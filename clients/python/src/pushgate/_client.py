@@ -91,7 +91,13 @@ class Client(Methods[Any]):
     # -- calls --
 
     def call(
-        self, method: str, params: Optional[Mapping[str, Any]] = None, /, *, timeout: Optional[float] = None, **members: Any
+        self,
+        method: str,
+        params: Optional[Mapping[str, Any]] = None,
+        /,
+        *,
+        timeout: Optional[float] = None,
+        **members: Any,
     ) -> Any:
         """Calls a method of the gateway by its name on the wire and returns its result.
 

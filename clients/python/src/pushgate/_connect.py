@@ -15,7 +15,17 @@ from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from ._errors import ConnectFailed, ConnectionLost, Overloaded, PushgateError, ShuttingDown, TooManyConnections
 
-__all__ = ["Address", "Backoff", "Path", "Spawn", "allowance", "connect_unix", "default_socket", "is_passing", "resolve"]
+__all__ = [
+    "Address",
+    "Backoff",
+    "Path",
+    "Spawn",
+    "allowance",
+    "connect_unix",
+    "default_socket",
+    "is_passing",
+    "resolve",
+]
 
 Path = Union[str, "os.PathLike[str]"]
 Spawn = Union[None, bool, Path, Sequence[str]]
@@ -90,7 +100,9 @@ def connect_unix(path: str) -> socket.socket:
     except OSError as error:
         connection.close()
         reason = error.strerror or str(error)
-        hint = "; is `pushgate serve` running?" if isinstance(error, (FileNotFoundError, ConnectionRefusedError)) else ""
+        hint = (
+            "; is `pushgate serve` running?" if isinstance(error, (FileNotFoundError, ConnectionRefusedError)) else ""
+        )
         raise ConnectFailed("cannot connect to %s: %s%s" % (path, reason, hint)) from error
     finally:
         if handle >= 0:

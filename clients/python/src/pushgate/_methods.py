@@ -21,7 +21,13 @@ class Methods(Generic[R]):
     """The methods of the gateway by their names in snake_case."""
 
     def call(
-        self, method: str, params: Optional[Mapping[str, Any]] = None, /, *, timeout: Optional[float] = None, **members: Any
+        self,
+        method: str,
+        params: Optional[Mapping[str, Any]] = None,
+        /,
+        *,
+        timeout: Optional[float] = None,
+        **members: Any,
     ) -> R:
         raise NotImplementedError
 

@@ -139,9 +139,7 @@ def _foreign(value: Any) -> Any:
     raise TypeError("a value of type %s cannot be sent as JSON" % type(value).__name__)
 
 
-_encode_text = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_foreign
-).encode
+_encode_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_foreign).encode
 
 
 def _write(value: Any, out: List[str], depth: int) -> None:

@@ -11,7 +11,18 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from ._protocol import encode
 
-__all__ = ["CUT", "Cut", "Cutter", "Part", "add_statistics", "add_summaries", "cut_for", "mint_key", "next_offset", "part_key"]
+__all__ = [
+    "CUT",
+    "Cut",
+    "Cutter",
+    "Part",
+    "add_statistics",
+    "add_summaries",
+    "cut_for",
+    "mint_key",
+    "next_offset",
+    "part_key",
+]
 
 CUT = 12 * 1024 * 1024
 """Bytes of records in one call; the gateway's ceiling for a line is 16 MiB, the rest is room for the other params."""
@@ -21,13 +32,14 @@ def cut_for(max_line: int) -> int:
     """Bytes of records in one call to a gateway with this ceiling: three quarters of it, as `CUT` is of the default."""
     return min(CUT, max_line // 4 * 3)
 
+
 _key_lock = threading.Lock()
 _last_ms = 0
 _sequence = 0
 
 
 def mint_key() -> str:
-    """A new idempotency key, a version 7 UUID: keys of one process sort by age, so the gateway's index grows at its end."""
+    """A new idempotency key, a version 7 UUID: keys of one process sort by age, so the index of them grows at its end."""
     global _last_ms, _sequence
     with _key_lock:
         now = time.time_ns() // 1_000_000

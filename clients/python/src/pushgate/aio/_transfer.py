@@ -166,9 +166,7 @@ class Transfer:
             [await self._client._repeat("getStatistics", {"transfer_id": part.transfer_id}) for part in self._parts]
         )
 
-    async def _pages(
-        self, method: str, part: Part, page: int, params: Dict[str, Any]
-    ) -> AsyncIterator[Dict[str, Any]]:
+    async def _pages(self, method: str, part: Part, page: int, params: Dict[str, Any]) -> AsyncIterator[Dict[str, Any]]:
         offset: Optional[int] = 0
         while offset is not None:
             asked = dict(params, transfer_id=part.transfer_id, limit=page, offset=offset)
