@@ -39,7 +39,7 @@ _sequence = 0
 
 
 def mint_key() -> str:
-    """A new idempotency key, a version 7 UUID: keys of one process sort by age, so the index of them grows at its end."""
+    """A new idempotency key, a version 7 UUID: keys of one process sort by age, so that an index grows at its end."""
     global _last_ms, _sequence
     with _key_lock:
         now = time.time_ns() // 1_000_000
