@@ -1,0 +1,7 @@
+"""The asyncio twin of `pushgate.Client`: the same names, with `await`, `async with` and `async for`."""
+
+from ._client import Client
+from ._subscription import Subscription
+from ._transfer import Transfer
+
+__all__ = ["Client", "Subscription", "Transfer"]

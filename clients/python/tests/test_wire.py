@@ -1,0 +1,86 @@
+"""What the client knows of the wire agrees with the repository's definition of it."""
+
+import json
+import os
+import time
+import unittest
+from typing import Any, Dict, List, Set
+
+from fake_gateway import FakeGateway, Json
+from test_client import CONTACTS
+
+import pushgate
+from pushgate._protocol import MAX_IN_FLIGHT, MAX_LINE
+
+PROTOCOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 3, "protocol")
+
+
+@unittest.skipUnless(os.path.exists(os.path.join(PROTOCOL, "openrpc.json")), "outside the repository")
+class Definition(unittest.TestCase):
+    document: Json
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        with open(os.path.join(PROTOCOL, "openrpc.json"), encoding="utf-8") as text:
+            cls.document = json.load(text)
+
+    def test_every_error_has_its_class(self) -> None:
+        with open(os.path.join(PROTOCOL, "errors.json"), encoding="utf-8") as text:
+            table: List[Json] = json.load(text)
+        known: Dict[str, Any] = {
+            kind.name: kind for kind in pushgate.PushgateError.__subclasses__() if kind.code is not None
+        }
+        self.assertEqual({entry["name"] for entry in table}, set(known))
+        for entry in table:
+            kind = known[entry["name"]]
+            self.assertEqual((kind.code, kind.retryable), (entry["code"], entry["retryable"]), entry["name"])
+
+    def test_every_method_can_be_called(self) -> None:
+        renamed = {"rpc.discover": "discover"}
+        for method in self.document["methods"]:
+            name = "".join("_" + c.lower() if c.isupper() else c for c in method["name"])
+            self.assertTrue(hasattr(pushgate.Client, renamed.get(name, name)), method["name"])
+
+    def test_the_ceilings_that_the_client_keeps_are_those_of_the_gateway(self) -> None:
+        ceilings = {ceiling["name"]: ceiling["default"] for ceiling in self.document["x-ceilings"]}
+        self.assertEqual(ceilings["inbound_line"], MAX_LINE)
+        self.assertLess(MAX_IN_FLIGHT, ceilings["in_flight_calls"])
+
+    def test_only_params_that_exist_are_sent(self) -> None:
+        methods = {method["name"]: method["params"] for method in self.document["methods"]}
+        notifications = {method["name"]: method["params"] for method in self.document["x-notifications"]}
+        allowed = {**methods, **notifications}
+        with FakeGateway() as gateway:
+            with pushgate.Client(gateway.path) as client:
+                session = client.initiate_session("local", [{"endgrate_type": "crm-contact"}], name="n")["session_id"]
+                with client.subscribe(session_id=session, types=["data"], from_={"consumer": "c"}) as events:
+                    transfer = client.push(session, "crm-contact", CONTACTS, progress=lambda finished, total: None)
+                    gateway.emit("data", None, session, ref={"method": "getData", "params": {
+                        "transfer_id": transfer.id, "offset": 0, "limit": 2, "partial": True}})  # fmt: skip
+                    events.next(5.0)
+                    events.next(5.0)
+                    events.ack()
+                list(transfer.data())
+                list(transfer.errors())
+                transfer.statistics()
+                client.transfer(transfer.id).wait()
+                client.get_events(limit=5)
+                gateway.script["silent"] = lambda peer, params: time.sleep(0.2)
+                with self.assertRaises(pushgate.CallTimeout):
+                    client.call("silent", timeout=0.01)
+                gateway.wait_for("$/cancelRequest")
+            calls = [call for call in gateway.calls if call[0] != "silent"]
+        seen: Set[str] = set()
+        for method, params in calls:
+            seen.add(method)
+            required = {param["name"] for param in allowed[method] if param.get("required")}
+            self.assertLessEqual(set(params), {param["name"] for param in allowed[method]}, method)
+            self.assertLessEqual(required, set(params), method)
+        self.assertLessEqual(
+            {"hello", "subscribe", "unsubscribe", "ack", "pushTransfer", "getData", "getErrors", "$/cancelRequest"},
+            seen,
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
