@@ -4,16 +4,19 @@ import JSON
 /// Hash of the params of a call (BLAKE2b, 32 bytes), in slices. Members are taken in the order of their names, so that
 /// a client that orders them anew repeats the same call; white space does not count.
 final class BodyHash {
-    private var state = crypto_generichash_state()
+    /// libsodium's state: opaque, and aligned to 64 bytes.
+    private let state = UnsafeMutableRawPointer.allocate(byteCount: crypto_generichash_statebytes(), alignment: 64)
     private var members: [(key: String, value: JSONView)]
     private var elements: JSONView.Elements?
 
     init(_ params: JSONView, without excluded: Set<String>) {
-        crypto_generichash_init(&state, nil, 0, 32)
         members = params.members.map { ($0.key.string ?? "", $0.value) }
             .filter { !excluded.contains($0.key) }
             .sorted { $0.key > $1.key }
+        crypto_generichash_init(OpaquePointer(state), nil, 0, 32)
     }
+
+    deinit { state.deallocate() }
 
     /// True when everything was hashed.
     func advance(until deadline: UInt64) -> Bool {
@@ -35,9 +38,11 @@ final class BodyHash {
 
     func finish() -> [UInt8] {
         var hash = [UInt8](repeating: 0, count: 32)
-        crypto_generichash_final(&state, &hash, 32)
+        crypto_generichash_final(OpaquePointer(state), &hash, 32)
         return hash
     }
 
-    private func update(_ bytes: [UInt8]) { crypto_generichash_update(&state, bytes, UInt64(bytes.count)) }
+    private func update(_ bytes: [UInt8]) {
+        crypto_generichash_update(OpaquePointer(state), bytes, UInt64(bytes.count))
+    }
 }

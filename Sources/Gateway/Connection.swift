@@ -83,7 +83,9 @@ package final class Connection {
         heldBytes = held
         if held == 0 {
             lineBegan = nil
-        } else if lineBegan == nil || held - (lineBegan?.bytes ?? 0) >= Self.guaranteedBytes || held < (lineBegan?.bytes ?? 0) {
+        } else if lineBegan == nil || held - (lineBegan?.bytes ?? 0) >= Self.guaranteedBytes
+            || held < (lineBegan?.bytes ?? 0)
+        {
             lineBegan = (server.loop.now, held)
         }
         if held > Self.guaranteedBytes && server.inboundBytes > server.ceilings.inboundMemory { waitForMemory() }
@@ -193,7 +195,7 @@ package final class Connection {
     func check(now: UInt64) {
         if let began = lineBegan, now - began.time > server.ceilings.lineTime {
             server.log.info("line took too long", ("connection", String(number)))
-            conversation.refuse(ErrorReply(code: .lineTimeout))
+            conversation.complain(ErrorReply(.lineTimeout))
             flush()
             stream.endOutput { [self] in close() }
             lineBegan = nil

@@ -33,29 +33,31 @@ struct Methods {
         let description: String
     }
 
-    private static let handlers: [String: Method.Handler] = [
-        "initiateSession": SessionMethods.initiate,
-        "getConfiguration": SessionMethods.configuration,
-        "listSessions": SessionMethods.list,
-        "deleteSession": SessionMethods.delete,
-        "pushTransfer": PushMethods.push,
-        "getTransfer": ResultMethods.transfer,
-        "getData": ResultMethods.data,
-        "getErrors": ResultMethods.errors,
-        "getStatistics": ResultMethods.statistics,
-        "subscribe": EventMethods.subscribe,
-        "unsubscribe": EventMethods.unsubscribe,
-        "ack": EventMethods.ack,
-        "getEvents": EventMethods.events,
-        "getIntegrations": CatalogueMethods.integrations,
-        "getTypes": CatalogueMethods.types,
-        "hello": ControlMethods.hello,
-        "ping": ControlMethods.ping,
-        "health": ControlMethods.health,
-        "stats": ControlMethods.stats,
-        "drain": ControlMethods.drain,
-        "rpc.discover": ControlMethods.discover,
-    ]
+    private static var handlers: [String: Method.Handler] {
+        [
+            "initiateSession": SessionMethods.initiate,
+            "getConfiguration": SessionMethods.configuration,
+            "listSessions": SessionMethods.list,
+            "deleteSession": SessionMethods.delete,
+            "pushTransfer": PushMethods.push,
+            "getTransfer": ResultMethods.transfer,
+            "getData": ResultMethods.data,
+            "getErrors": ResultMethods.errors,
+            "getStatistics": ResultMethods.statistics,
+            "subscribe": EventMethods.subscribe,
+            "unsubscribe": EventMethods.unsubscribe,
+            "ack": EventMethods.ack,
+            "getEvents": EventMethods.events,
+            "getIntegrations": CatalogueMethods.integrations,
+            "getTypes": CatalogueMethods.types,
+            "hello": ControlMethods.hello,
+            "ping": ControlMethods.ping,
+            "health": ControlMethods.health,
+            "stats": ControlMethods.stats,
+            "drain": ControlMethods.drain,
+            "rpc.discover": ControlMethods.discover,
+        ]
+    }
     private static let whileDraining: Set<String> = ["ping", "health", "stats", "drain", "hello"]
     private static let withoutToken: Set<String> = ["hello", "ping"]
 
@@ -65,10 +67,11 @@ struct Methods {
         else { throw Fault(description: "openrpc.json inside the binary cannot be read") }
         document = openrpc.compactText
         var byName: [String: Method] = [:]
+        let handlers = Self.handlers
         do {
             item = try CompiledSchema(itemSchema, patterns: patterns, root: openrpc)
             for entry in list.elements {
-                guard let name = entry["name"]?.string, let handler = Self.handlers[name] else {
+                guard let name = entry["name"]?.string, let handler = handlers[name] else {
                     throw Fault(description: "openrpc.json describes a method without a handler")
                 }
                 byName[name] = try Self.method(name, entry, handler, openrpc, patterns)
@@ -78,7 +81,7 @@ struct Methods {
         } catch {
             throw Fault(description: "openrpc.json: \(error)")
         }
-        for name in Self.handlers.keys.sorted() where byName[name] == nil {
+        for name in handlers.keys.sorted() where byName[name] == nil {
             throw Fault(description: "openrpc.json does not describe \(name)")
         }
         self.byName = byName
@@ -132,12 +135,7 @@ extension Server {
     func dispatch(_ call: Call, _ responder: Responder) {
         guard let method = methods[call.method] else {
             let meant = DidYouMean.nearest(call.method, among: methods.names)
-            return responder.error(.methodNotFound, nil) { writer in
-                writer.key("did_you_mean")
-                writer.beginArray()
-                if let meant { writer.string(meant) }
-                writer.endArray()
-            }
+            return responder.error(ErrorReply.methodNotFound(call.method, didYouMean: meant.map { [$0] } ?? []))
         }
         if !responder.connection.isAuthenticated && !method.needsNoToken {
             return responder.error(

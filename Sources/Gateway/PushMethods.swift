@@ -46,7 +46,8 @@ enum PushMethods {
     static func unknownType(_ type: String, _ plan: SessionPlan, _ responder: Responder) {
         let keys = plan.schemas.map(\.key)
         let isAmbiguous = plan.schemas.filter { $0.endgrateType == type }.count > 1
-        let text = isAmbiguous
+        let text =
+            isAmbiguous
             ? "Several schemas of the session have this type: name the one that is meant by its title."
             : "The session has no schema for this type."
         responder.error(.unknownType, text) { writer in
@@ -257,7 +258,8 @@ private final class Push {
                 writer.raw(
                     Warning.text([
                         Warning(
-                            .rateLimitKept, "bypass_rate_limit skips only the gateway's own budget, never the provider's.",
+                            .rateLimitKept,
+                            "bypass_rate_limit skips only the gateway's own budget, never the provider's.",
                             path: "/bypass_rate_limit")
                     ]))
             }

@@ -34,7 +34,7 @@ final class Responder {
         guard text.count <= connection.outboundLine else {
             return error(.resultTooLarge) { writer in
                 writer.key("limit")
-                writer.integer(connection.outboundLine)
+                writer.integer(self.connection.outboundLine)
                 writer.key("size")
                 writer.integer(text.count)
             }
@@ -44,11 +44,17 @@ final class Responder {
         connection.markDirty()
     }
 
+    func error(_ reply: ErrorReply) {
+        guard begin(), let replyTo else { return }
+        connection.server.counters.errors += 1
+        connection.conversation.reply(to: replyTo, error: reply)
+        connection.markDirty()
+    }
+
     func error(
         _ code: ErrorCode, _ message: String? = nil, retryAfterMilliseconds: Int? = nil,
         details: ((inout JSONWriter) -> Void)? = nil
     ) {
-        guard begin(), let replyTo else { return }
         var text: [UInt8]?
         if let details {
             var writer = JSONWriter()
@@ -57,12 +63,7 @@ final class Responder {
             writer.endObject()
             text = writer.bytes
         }
-        connection.server.counters.errors += 1
-        connection.conversation.reply(
-            to: replyTo,
-            error: ErrorReply(
-                code: code, message: message, details: text, retryAfterMilliseconds: retryAfterMilliseconds))
-        connection.markDirty()
+        error(ErrorReply(code, message: message, details: text, retryAfterMilliseconds: retryAfterMilliseconds))
     }
 
     /// `invalid_params` with every problem and its pointer.

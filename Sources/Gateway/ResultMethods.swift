@@ -198,7 +198,7 @@ enum ResultMethods {
             let pages = (Int(row.records) + size - 1) / size
             batches += pages
             done += (Int(row.published) + size - 1) / size
-            failed += Int(row.failedPages)
+            failed += Int(row.counts.failedPages)
         }
         let schema = rows.first.flatMap { row in
             server.sessions.byID[row.session]?.plan.schemas.first { $0.key == row.schemaKey }

@@ -63,6 +63,8 @@ package final class Server {
     /// Pushes with an idempotency key that are not committed yet (K22).
     var pendingKeys: [PendingKey: [() -> Void]] = [:]
     var lastTransfer: Int64
+    /// Positions of named consumers: the last event that each acknowledged.
+    var consumers: [String: Int64]
     /// The user that the gateway runs as.
     let ownUser = geteuid()
 
@@ -102,6 +104,7 @@ package final class Server {
         housekeeping = Timer(loop: loop)
         started = loop.now
         lastTransfer = store.state.lastTransfer
+        consumers = store.state.consumers
         wire()
     }
 
@@ -145,7 +148,7 @@ package final class Server {
 
     private func listen(_ address: ListenAddress) throws(StartFailure) {
         let accept: (Stream, PeerCredentials) -> Void = { [unowned self] stream, peer in welcome(stream, peer) }
-        do throws(ListenFailure) {
+        do {
             let listener: Listener
             switch address.place {
             case .path(let path):
@@ -154,7 +157,8 @@ package final class Server {
                 log.info("listening", ("path", path))
             case .inherited(let name):
                 guard let socket = InheritedSocket.take().first(where: { $0.name == name }) else {
-                    throw .notListening
+                    throw StartFailure(
+                        description: "The service manager has handed over no socket named \"\(name)\".", exitCode: 78)
                 }
                 listener = try Listener(loop: loop, inherited: socket.descriptor, accept: accept)
             }
@@ -163,8 +167,12 @@ package final class Server {
                 log.warning("a connection was refused", ("reason", failure.name))
             }
             listeners.append(listener)
+        } catch let failure as ListenFailure {
+            throw StartFailure(description: failure.description, exitCode: 75)
+        } catch let failure as StartFailure {
+            throw failure
         } catch {
-            throw StartFailure(description: error.description, exitCode: 75)
+            throw StartFailure(description: "\(error)", exitCode: 70)
         }
     }
 
@@ -174,19 +182,19 @@ package final class Server {
         let refusal: ErrorReply?
         if !admits(peer) {
             log.warning("user refused", ("uid", String(peer.uid)), ("pid", String(peer.pid)))
-            refusal = ErrorReply(code: .forbidden)
+            refusal = ErrorReply(.forbidden)
         } else if connections.count >= ceilings.connections
             || connectionsByUser[peer.uid, default: 0] >= ceilings.perUser
         {
             log.warning("too many connections", ("uid", String(peer.uid)))
-            refusal = ErrorReply(code: .tooManyConnections)
+            refusal = ErrorReply(.tooManyConnections)
         } else {
             refusal = nil
         }
         if let refusal {
             counters.connectionsRefused += 1
             var conversation = Conversation()
-            conversation.refuse(refusal)
+            conversation.complain(refusal)
             stream.write(conversation.takeOutput())
             stream.endOutput { stream.close() }
             return

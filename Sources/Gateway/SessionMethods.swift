@@ -31,7 +31,8 @@ enum SessionMethods {
             return responder.invalid([
                 ParamProblem(
                     path: "/name",
-                    message: "This name belongs to a session of another account. Use another name, or delete that session.")
+                    message:
+                        "This name belongs to a session of another account. Use another name, or delete that session.")
             ])
         }
         let now = server.loop.wallClockMilliseconds()
@@ -103,7 +104,8 @@ enum SessionMethods {
             for property in schema.mapping.unmapped {
                 warnings.append(
                     Warning(
-                        .fieldUnmapped, "No field of \(plan.provider.displayName) takes \"\(property)\" of \(schema.key)."))
+                        .fieldUnmapped,
+                        "No field of \(plan.provider.displayName) takes \"\(property)\" of \(schema.key)."))
             }
         }
         for field in SessionPlan.unknownMatchFields(definition, schemas: plan.schemas) {

@@ -188,6 +188,9 @@ package struct Conversation: Sendable {
         output.endLine()
     }
 
+    /// Sends an error that answers no call in particular (id null): what ends a connection.
+    package mutating func complain(_ error: ErrorReply) { _ = refuse(error, id: .null, batch: nil) }
+
     /// Sends a whole line that was rendered elsewhere, its line feed included.
     package mutating func append(line: some Collection<UInt8>) {
         output.bytes.append(contentsOf: line)

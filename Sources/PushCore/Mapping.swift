@@ -61,7 +61,9 @@ package struct Mapping: Equatable, Sendable {
             }
         }
         for field in resource.fields {
-            guard let entries = field.entries, !taken.contains(field.name), names.contains(entries.list) else { continue }
+            guard let entries = field.entries, !taken.contains(field.name), names.contains(entries.list) else {
+                continue
+            }
             add(entries.list, field.name, .entries, entry: entries.value)
         }
         // A flat field that the schema also has gives way to the entries only where the record leaves it out.
@@ -103,7 +105,9 @@ package struct Mapping: Equatable, Sendable {
 
     /// Lower case, letters and digits only.
     static func normalise(_ name: String) -> String {
-        String(String.UnicodeScalarView(name.lowercased().unicodeScalars.filter { $0.properties.isAlphabetic || ("0"..."9").contains($0) }))
+        String(
+            String.UnicodeScalarView(
+                name.lowercased().unicodeScalars.filter { $0.properties.isAlphabetic || ("0"..."9").contains($0) }))
     }
 
     /// Places in `rules` of the rules of a property; empty for an unknown one.

@@ -124,7 +124,8 @@ private struct Preparation {
         if plan.warnsOfUnknown {
             warnings.append(
                 Warning(
-                    .unknownProperty, "The schema \"\(schema.key)\" has no property \"\(name)\"; it was not sent.\(hint)",
+                    .unknownProperty,
+                    "The schema \"\(schema.key)\" has no property \"\(name)\"; it was not sent.\(hint)",
                     path: "/\(name)"))
         } else {
             refusals.append(

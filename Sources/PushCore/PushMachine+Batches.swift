@@ -95,7 +95,9 @@ extension PushMachine {
             }
             if member.hasSearched && member.remembered != nil {
                 member.warnings.append(
-                    Warning(.recordRecreated, "The record that was remembered for this internal_id is gone at the provider."))
+                    Warning(
+                        .recordRecreated, "The record that was remembered for this internal_id is gone at the provider."
+                    ))
             }
             switch decision {
             case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
@@ -145,7 +147,8 @@ extension PushMachine {
             guard let id = child.providerID, child.kind?.isWritten == true else {
                 warnings.append(
                     Warning(
-                        .linkSkipped, "A \(schema.key) was not linked, because it was not written. Its own error says why."))
+                        .linkSkipped,
+                        "A \(schema.key) was not linked, because it was not written. Its own error says why."))
                 continue
             }
             let kind = possible.first { $0.resource == schema.resource.name }
@@ -153,7 +156,8 @@ extension PushMachine {
                 warnings.append(
                     Warning(
                         .linkSkipped,
-                        "\(provider.displayName) cannot link \(record.schema.resource.name) to \(schema.resource.name)."))
+                        "\(provider.displayName) cannot link \(record.schema.resource.name) to \(schema.resource.name)."
+                    ))
                 continue
             }
             let link = LinkTarget(resource: schema.resource.name, id: id)

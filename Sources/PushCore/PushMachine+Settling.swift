@@ -105,7 +105,8 @@ extension PushMachine {
         case .uncertain(let reason):
             return Failure(
                 .upstream, .outcomeUnknown,
-                "The request was sent, but its outcome is unknown (\(reason)). Look at the provider before pushing again.")
+                "The request was sent, but its outcome is unknown (\(reason)). Look at the provider before pushing again."
+            )
         }
     }
 

@@ -254,7 +254,8 @@ package struct PushMachine: Sendable {
         lanes[account]?.remove(record.place)
         guard record.row.parent >= 0 else { return }
         let child = ResultRow.Child(
-            ordinal: record.place.ordinal, schema: record.row.schema, kind: outcome.kind, providerID: outcome.providerID)
+            ordinal: record.place.ordinal, schema: record.row.schema, kind: outcome.kind, providerID: outcome.providerID
+        )
         let parent = RecordPlace(transfer: record.place.transfer, ordinal: record.row.parent)
         if lanes[account]?.childEnded(parent: parent, child) != true {
             trackers[record.place.transfer]?.orphans[record.row.parent, default: []].append(child)

@@ -51,6 +51,8 @@ package struct TransferCounts: Equatable, Sendable {
     package var finishedAll: Int32 = 0
     /// Error entries.
     package var errors: Int32 = 0
+    /// Published pages with at least one record that was not written.
+    package var failedPages: Int32 = 0
 
     package init() {}
 

@@ -15,6 +15,12 @@ package struct DefinitionProblem: Error, Equatable, Sendable {
     package var kind: Kind
     package var pointer: String
     package var text: String
+
+    package init(kind: Kind, pointer: String, text: String) {
+        self.kind = kind
+        self.pointer = pointer
+        self.text = text
+    }
 }
 
 /// A revision of a session, made ready for work: schemas compiled, mappings chosen, options read.
@@ -89,7 +95,9 @@ package final class SessionPlan: Sendable {
                 guard !schemas.contains(where: { $0.key == schema.key }) else {
                     throw DefinitionProblem(
                         kind: .schema, pointer: "/schema/\(place)",
-                        text: "Two schemas have the key \"\(schema.key)\". Give each schema of a type a title of its own.")
+                        text:
+                            "Two schemas have the key \"\(schema.key)\". Give each schema of a type a title of its own."
+                    )
                 }
                 schemas.append(schema)
                 place += 1
@@ -131,7 +139,9 @@ extension SessionPlan.Schema {
         guard let resource = provider.resource(forType: endgrateType, key: key) else {
             throw DefinitionProblem(
                 kind: .unknownType, pointer: pointer + "/endgrate_type",
-                text: "\(provider.displayName) has no resource for \"\(endgrateType)\". getIntegrations lists what it has.")
+                text:
+                    "\(provider.displayName) has no resource for \"\(endgrateType)\". getIntegrations lists what it has."
+            )
         }
         self.resource = resource
         if entry["properties"] != nil {
@@ -154,11 +164,13 @@ extension SessionPlan.Schema {
             properties.append((name.string ?? "", value["title"]?.string))
         }
         knowsProperty = Set(properties.map(\.name))
-        takesAnyProperty = source["patternProperties"] != nil || source["additionalProperties"]?.bool == true
+        takesAnyProperty =
+            source["patternProperties"] != nil || source["additionalProperties"]?.bool == true
             || source["additionalProperties"]?.kind == .object
         mapping = Mapping(properties: properties, resource: resource, mode: mode)
         let rules = resource.matchRules
-        matchPlaces = match.map { fields in fields.compactMap { field in rules.firstIndex { $0.field == field } } }
+        matchPlaces =
+            match.map { fields in fields.compactMap { field in rules.firstIndex { $0.field == field } } }
             ?? Array(rules.indices)
     }
 

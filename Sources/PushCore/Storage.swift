@@ -90,12 +90,14 @@ package struct ResultRow: Equatable, Sendable {
 package enum Query: Equatable, Sendable {
     case transfer(id: Identifier)
     case transferByKey(session: Identifier, idempotencyKey: String)
+    /// Accepted transfers, of one session or of all, in the order of acceptance.
+    case transfers(session: Identifier?)
     /// A revision of a session's definition.
     case revision(session: Identifier, revision: Int32)
     /// Records of a transfer without an outcome, after an ordinal, in order; with the finished children of each.
     /// Cut at `limit` records or `bytes` of data, whichever comes first, but never empty while there is one.
     case unfinished(transfer: Int64, after: Int32, limit: Int, bytes: Int)
-    /// The records at these ordinals.
+    /// The records at these ordinals, with their children.
     case records(transfer: Int64, ordinals: [Int32])
     /// Sizes in bytes of the stored data of finished top-level records from an index on (resuming pages after a start).
     case finishedFrom(transfer: Int64, index: Int32)
@@ -129,9 +131,11 @@ package struct EventFilter: Hashable, Sendable {
 
 package enum Answer: Equatable, Sendable {
     case transfer(TransferRow?)
+    case transfers([TransferRow])
     case revision([UInt8]?)
     case unfinished([ResultRow], isLast: Bool)
-    case records([RecordRow])
+    /// With the children of each that have ended.
+    case records([ResultRow])
     /// Index and bytes of stored data of each finished top-level record.
     case finishedFrom([FinishedRecord])
     /// Known ids, by internal id.

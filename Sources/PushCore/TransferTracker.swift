@@ -18,20 +18,22 @@ package struct TransferTracker: Sendable {
     private struct Page: Sendable {
         var finished: Int32 = 0
         var bytes: [Int32]
+        var hasFailure = false
     }
 
     package init(_ row: TransferRow, finished: [FinishedRecord] = []) {
         self.row = row
-        for record in finished { note(index: record.index, bytes: record.bytes) }
+        for record in finished { note(index: record.index, bytes: record.bytes, kind: record.kind) }
     }
 
     package var isComplete: Bool { row.completed != nil }
 
-    private mutating func note(index: Int32, bytes: Int32) {
+    private mutating func note(index: Int32, bytes: Int32, kind: OutcomeKind) {
         let page = index / Self.pageRecords
         let size = min(Self.pageRecords, row.records - page * Self.pageRecords)
         pages[page, default: Page(bytes: Array(repeating: 0, count: Int(size)))].finished += 1
         pages[page]?.bytes[Int(index % Self.pageRecords)] = bytes + Self.rowBytes
+        if !kind.isWritten { pages[page]?.hasFailure = true }
     }
 
     /// Takes note of the end of a record of any level.
@@ -40,7 +42,7 @@ package struct TransferTracker: Sendable {
         row.counts.errors += Int32(errors)
         guard record.parent < 0 else { return }
         row.counts[outcome.kind] += 1
-        note(index: record.index, bytes: Int32(clamping: outcome.data.count))
+        note(index: record.index, bytes: Int32(clamping: outcome.data.count), kind: outcome.kind)
     }
 
     /// Ranges of top-level records that are now whole and follow what was published, in order.
@@ -63,6 +65,7 @@ package struct TransferTracker: Sendable {
             }
             ranges.append(start..<first + size)
             row.published = first + size
+            if whole.hasFailure { row.counts.failedPages += 1 }
             pages[page] = nil
         }
         return ranges
