@@ -1,0 +1,69 @@
+import Gateway
+
+/// What `pushgate --help` says. The examples are executed by the tests.
+enum Help {
+    static let version = "\(Product.name) \(Product.version)"
+
+    static func text(_ topic: String?) -> String {
+        switch topic {
+        case "serve", "stdio", "options": options
+        default: overview
+        }
+    }
+
+    private static let overview = """
+        pushgate: puts your users' data into other people's systems, as often as it should be there.
+
+        It speaks newline-delimited JSON-RPC 2.0 on a Unix socket or on standard input and output.
+
+          pushgate serve [--listen unix:PATH] [--store FILE]   a gateway on a socket
+          pushgate stdio [--store FILE] [--wait]               a gateway for the process that started it
+          pushgate call METHOD [JSON] [--socket PATH]          one call from the shell; "-" reads the JSON from stdin
+          pushgate demo [--keep]                               the main job, shown on the embedded provider
+          pushgate help serve                                  all options of serve and stdio
+          pushgate --version
+
+        Examples
+
+          pushgate serve --listen unix:/run/pushgate/gate.sock --store /var/lib/pushgate/store.db
+          pushgate call ping
+          pushgate call initiateSession '{"provider":"local","name":"crm","schema":[{"endgrate_type":"crm-contact"}]}'
+          pushgate call rpc.discover
+          printf '{"jsonrpc":"2.0","id":1,"method":"ping"}\\n' | pushgate stdio
+
+        Exit codes
+
+          0   done                               70  a fault of the gateway
+          1   the gateway answered with an error 74  the store cannot be written: the disk is full or broken
+          64  the command line is wrong          75  the store or the socket is held by another gateway; or no answer in time
+          65  the store is damaged               78  the configuration is wrong, or the store is of a newer version
+          69  no gateway answers
+
+        """
+
+    private static let options = """
+        Options of pushgate serve and pushgate stdio
+
+          --listen unix:PATH[?mode=0660&group=NAME]   repeatable; mode 0600 unless said. fd:NAME takes a socket over from
+                                                      the service manager. Default: $XDG_RUNTIME_DIR/pushgate.sock
+          --store FILE            default: $XDG_STATE_HOME/pushgate/store.db
+          --local DIR             files of the embedded provider; default: local/ beside the store
+          --allow-uid ID          lets another user in; repeatable. Default: root and the user it runs as
+          --allow-gid ID          lets a group in, also as a supplementary group; repeatable
+          --token-file FILE       asks each connection for the token in this file (mode 0600), given with hello
+          --drain 30s             how long a stop may take (1500ms with stdio)
+          --log info              debug, info, warning or error; JSON lines on stderr (warning with stdio)
+          --wait                  stdio: at the end of input, run accepted transfers to their end
+          --socket PATH           stdio: where a gateway that holds the store listens, if not beside the store
+
+        Ceilings (sizes take K, M, G; durations ms, s, m)
+
+          --max-connections 1024            --max-line 16M             --stall-time 30s
+          --max-connections-per-user 512    --max-depth 128            --line-time 10s
+          --max-subscriptions 64            --max-batch 100            --synchronous-time 300s
+          --max-in-flight 256               --max-reply-line 1000000   --inbound-memory 48M
+          --event-pause 64K                 --max-event-payload 48K    --outbound-memory 24M
+          --reply-pause 8M                  --min-free-space 64M
+
+        """
+}
