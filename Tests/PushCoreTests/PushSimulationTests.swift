@@ -1,0 +1,84 @@
+import JSON
+import PushCore
+import Testing
+
+/// The whole way of a push, from one seed: order, crashes, lost requests and lost answers as chance will have it.
+@Suite struct PushSimulationTests {
+    @Test(arguments: 0..<300)
+    func everyAcceptedRecordArrivesOnceWhateverHappens(seed: Int) throws {
+        var house = try SimulatedHouse(seed: UInt64(seed), lossPercent: seed % 3 == 0 ? 0 : 25)
+        var last: [String: Int] = [:]
+        var links: Set<String> = []
+        var version = 0
+        for _ in 0..<12 {
+            var items: [SimulatedHouse.Item] = []
+            for _ in 0..<(1 + house.chance(6)) {
+                version += 1
+                let id = "c\(house.chance(6))"
+                last[id] = version
+                var item = SimulatedHouse.Item(
+                    internalID: id,
+                    data: ["email": .string("\(id)@example.org"), "version": .number(String(version))])
+                for _ in 0..<house.chance(3) {
+                    version += 1
+                    let company = "k\(house.chance(4))"
+                    last[company] = version
+                    links.insert("\(id)-\(company)")
+                    item.children.append(
+                        SimulatedHouse.Item(
+                            internalID: company, data: ["name": .string(company), "version": .number(String(version))]))
+                }
+                items.append(item)
+            }
+            _ = house.push(items, direct: house.chance(2) == 0)
+            for _ in 0..<house.chance(40) { _ = house.step() }
+            if house.chance(5) == 0 { house.crash() }
+        }
+        var steps = 0
+        while house.step() {
+            steps += 1
+            try #require(steps < 100_000, "The house does not come to rest.")
+        }
+        check(house, last, links)
+    }
+
+    private func check(_ house: SimulatedHouse, _ last: [String: Int], _ links: Set<String>) {
+        let store = house.store
+        #expect(store.complaints == [])
+        #expect(store.openTransfers.map(\.sequence) == [], "every transfer completes")
+        #expect(store.openIntents.map(\.id) == [], "no intent stays open")
+        for (place, _) in store.records where store.transfers[place.transfer] != nil {
+            #expect(store.outcomes[place]?.kind.isWritten == true, "record \(place) has no good outcome")
+        }
+        // Exactly one record a key at the provider, with the last version that was accepted.
+        for (key, version) in last {
+            let resource = key.hasPrefix("c") ? "contacts" : "companies"
+            let known = store.ledger[SimulatedStore.key("", resource, key)]
+            let stored = known.flatMap { house.provider.records[resource]?[$0] }
+            #expect(stored?.fields["version"] == .number(String(version)), "last version of \(key)")
+        }
+        let contacts = house.provider.records["contacts"] ?? [:]
+        let companies = house.provider.records["companies"] ?? [:]
+        #expect(contacts.count + companies.count == last.count, "no record is there twice")
+        #expect(house.provider.creates == last.count)
+        var made: Set<String> = []
+        for contact in contacts.values {
+            for link in contact.links {
+                let id = contact.fields["email"]?.string?.split(separator: "@").first.map(String.init) ?? ""
+                made.insert("\(id)-\(companies[link.id]?.fields["name"]?.string ?? "")")
+            }
+        }
+        #expect(made == links)
+        // Events: numbered without a gap, each page once, one completion a transfer.
+        #expect(store.events.map(\.sequence) == Array(1...Int64(max(1, store.events.count))))
+        for row in store.transfers.values {
+            let own = store.events.filter { $0.transfer == row.sequence }
+            #expect(own.filter { $0.kind == .completed }.count == 1)
+            #expect(own.last?.kind == .completed)
+            let pages = own.filter { $0.kind == .data }
+            #expect(pages.map(\.first) == [0] + pages.dropLast().map(\.end), "pages follow each other")
+            #expect(pages.last?.end == row.records)
+        }
+        #expect(house.published.map(\.sequence) == store.events.map(\.sequence), "told in order, told once a run")
+    }
+}

@@ -1,0 +1,80 @@
+import PushCore
+
+/// A store in memory: what was committed survives a crash of the house, nothing else does.
+struct SimulatedStore {
+    private(set) var transfers: [Int64: TransferRow] = [:]
+    private(set) var accepted: Set<Int64> = []
+    private(set) var records: [RecordPlace: RecordRow] = [:]
+    private(set) var outcomes: [RecordPlace: OutcomeRow] = [:]
+    private(set) var intents: [Int64: IntentRow] = [:]
+    private(set) var ledger: [String: String] = [:]
+    private(set) var errors: [ErrorRow] = []
+    private(set) var events: [EventRow] = []
+    /// Violations of what a store may be asked to keep.
+    private(set) var complaints: [String] = []
+
+    mutating func apply(_ changes: [Change]) {
+        for change in changes { apply(change) }
+    }
+
+    private mutating func apply(_ change: Change) {
+        switch change {
+        case .transferBegun(let row): transfers[row.sequence] = row
+        case .records(let rows): for row in rows { records[row.place] = row }
+        case .transferAccepted(let sequence): accepted.insert(sequence)
+        case .transferAdvanced(let sequence, let counts, let published, let completed):
+            transfers[sequence]?.counts = counts
+            transfers[sequence]?.published = published
+            if transfers[sequence]?.completed != nil { complaints.append("transfer \(sequence) completed twice") }
+            transfers[sequence]?.completed = completed
+        case .intent(let row): intents[row.id] = row
+        case .intentSettled(let id, let time):
+            if intents[id] == nil { complaints.append("intent \(id) settled but never stored") }
+            intents[id]?.settled = time
+        case .outcomes(let rows):
+            for row in rows {
+                if outcomes[row.place] != nil { complaints.append("two outcomes of \(row.place)") }
+                outcomes[row.place] = row
+            }
+        case .ledger(let rows):
+            for row in rows { ledger[Self.key(row.namespace, row.resource, row.internalID)] = row.providerID }
+        case .errors(let rows): errors += rows
+        case .events(let rows): events += rows
+        case .session, .sessionDeleted, .consumer, .trim: break
+        }
+    }
+
+    static func key(_ namespace: String, _ resource: String, _ id: String) -> String { "\(namespace)|\(resource)|\(id)" }
+
+    var openTransfers: [TransferRow] {
+        accepted.sorted().compactMap { transfers[$0] }.filter { $0.completed == nil }
+    }
+
+    var openIntents: [IntentRow] { intents.values.filter { $0.settled == nil }.sorted { $0.id < $1.id } }
+
+    func unfinished(_ transfer: Int64, after: Int32, limit: Int) -> (rows: [ResultRow], isLast: Bool) {
+        let all = records.values.filter {
+            $0.place.transfer == transfer && $0.place.ordinal > after && outcomes[$0.place] == nil
+        }.sorted { $0.place < $1.place }
+        let rows = all.prefix(limit).map { ResultRow(record: $0, outcome: nil, children: children(of: $0)) }
+        return (rows, all.count <= limit)
+    }
+
+    func children(of row: RecordRow) -> [ResultRow.Child] {
+        records.values.filter { $0.place.transfer == row.place.transfer && $0.parent == row.place.ordinal }
+            .sorted { $0.place < $1.place }
+            .map {
+                let outcome = outcomes[$0.place]
+                return ResultRow.Child(
+                    ordinal: $0.place.ordinal, schema: $0.schema, kind: outcome?.kind, providerID: outcome?.providerID)
+            }
+    }
+
+    func finished(_ transfer: Int64, from index: Int32) -> [FinishedRecord] {
+        outcomes.values.compactMap { outcome in
+            guard outcome.place.transfer == transfer, let row = records[outcome.place], row.parent < 0, row.index >= index
+            else { return nil }
+            return FinishedRecord(index: row.index, bytes: Int32(outcome.data.count), kind: outcome.kind)
+        }
+    }
+}
