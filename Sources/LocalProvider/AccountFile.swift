@@ -5,8 +5,7 @@
 //
 // - before COMMIT the transaction is taken back, so the exchange had no effect: phase `connect`;
 // - at COMMIT nobody knows: frames may be in the log and be found at the next start. Phase `receive`, and the stored answer
-//   under the idempotency key settles it when the exchange is repeated. (A commit that only met a foreign lock is taken
-//   back for sure, so it counts as the first kind.)
+//   under the idempotency key settles it when the exchange is repeated.
 //
 // After a failed read, write or flush at COMMIT or in a checkpoint the account is out of use until the process starts again:
 // the kernel has marked the lost pages clean, so later success would prove nothing (see PostgreSQL's handling of fsync).
@@ -25,6 +24,7 @@ final class AccountFile {
 
     private let resources: [ResourceDescription]
     private let catalogue: Catalogue
+    private let answerCeiling: Int
     private(set) var tables: AccountTables?
     private var lasting: DatabaseFailure?
 
@@ -32,7 +32,11 @@ final class AccountFile {
     static let idleCheckpoint = 4 << 20
     static let forcedCheckpoint = 64 << 20
 
-    init(path: String, settings: LocalSettings, resources: [ResourceDescription], catalogue: Catalogue) {
+    init(
+        path: String, settings: LocalSettings, resources: [ResourceDescription], catalogue: Catalogue,
+        answerCeiling: Int = LocalCall.answerCeiling
+    ) {
+        self.answerCeiling = answerCeiling
         self.path = path
         self.settings = settings
         self.resources = resources
@@ -64,7 +68,11 @@ final class AccountFile {
         // One transaction, so that all of the answer is of one moment, whatever foreign programs write.
         try tables.database.execute("BEGIN", "begin transaction")
         defer { tables.rollBack() }
-        return .json(200, try ReadExecution(tables: tables, settings: settings).run(request, rules))
+        let execution = ReadExecution(tables: tables, settings: settings)
+        guard let body = try execution.run(request, rules, answerCeiling: answerCeiling) else {
+            return Self.answerTooLarge
+        }
+        return .json(200, body)
     }
 
     private func write(
@@ -86,26 +94,30 @@ final class AccountFile {
             }
             var execution = try WriteExecution(
                 tables: tables, catalogue: catalogue, settings: settings, request: request, time: time)
-            answer = try execution.run(request.inputs)
+            guard let done = try execution.run(request.inputs, answerCeiling: answerCeiling) else {
+                tables.rollBack()
+                return Self.answerTooLarge
+            }
+            answer = done
             try tables.answers.insert(answer, key: request.key, request.mark, at: time)
             try tables.answers.trim(at: time)
+            try tables.matchKeys.settle()
         } catch {
             tables.rollBack()
             throw error
         }
-        if let outcome = try commit(tables) { return outcome }
-        if tables.database.walBytes >= Self.forcedCheckpoint { checkpoint(truncating: true) }
+        if let outcome = commit(tables) { return outcome }
+        if tables.database.walBytes >= Self.forcedCheckpoint { checkpoint() }
         return .json(answer.status, answer.body)
     }
 
-    /// Nil when the commit is on disk, else what the exchange came to. Throws what is sure to have had no effect.
-    private func commit(_ tables: AccountTables) throws(DatabaseFailure) -> ExchangeOutcome? {
+    /// Nil when the commit is on disk, else what the exchange came to.
+    private func commit(_ tables: AccountTables) -> ExchangeOutcome? {
         do throws(DatabaseFailure) {
             try tables.database.execute("COMMIT", "commit")
             return nil
         } catch {
             tables.rollBack()
-            if error.code & 0xFF == SQLITE_BUSY { throw error }
             if error.isIO { lasting = error }
             close()
             return Self.failed(.receive, error)
@@ -114,6 +126,10 @@ final class AccountFile {
 
     private static func failed(_ phase: ExchangeOutcome.Phase, _ failure: DatabaseFailure) -> ExchangeOutcome {
         .failed(phase: phase, reason: failure.description)
+    }
+
+    private static var answerTooLarge: ExchangeOutcome {
+        .refusal(.tooLarge("The answer would be too large; ask for less at once. Nothing was done."))
     }
 
     // MARK: The file

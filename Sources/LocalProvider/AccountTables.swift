@@ -24,6 +24,9 @@ final class AccountTables {
         CREATE TABLE match_key (
             resource TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL, id INTEGER NOT NULL,
             PRIMARY KEY (resource, field, value, id)) STRICT, WITHOUT ROWID;
+        CREATE TABLE recent_match_key (
+            resource TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL, id INTEGER NOT NULL,
+            PRIMARY KEY (resource, field, value, id)) STRICT, WITHOUT ROWID;
         CREATE TABLE rule_set (resource TEXT PRIMARY KEY, rules TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE TABLE link (
             id INTEGER NOT NULL, resource TEXT NOT NULL, other INTEGER NOT NULL,
@@ -53,7 +56,7 @@ final class AccountTables {
     }
 
     private static func prepare(_ database: Database) throws(DatabaseFailure) {
-        try database.execute("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192", "set up connection")
+        try database.execute("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384", "set up connection")
         let owner = try database.integer("PRAGMA application_id") ?? 0
         let version = Int(try database.integer("PRAGMA user_version") ?? 0)
         let isEmpty = try database.integer("SELECT count(*) FROM sqlite_schema") == 0

@@ -18,7 +18,7 @@ struct DatabaseFailure: Error, Equatable, CustomStringConvertible {
 
     /// True when the transaction under way is unharmed and can be taken back and tried again on this connection.
     var leavesConnectionUsable: Bool {
-        code & 0xFF == SQLITE_BUSY || code & 0xFF == SQLITE_FULL || code & 0xFF == SQLITE_TOOBIG
+        code & 0xFF == SQLITE_BUSY || code & 0xFF == SQLITE_FULL
     }
 
     var description: String {
@@ -54,6 +54,7 @@ final class Database {
         walPageCount.initialize(to: 0)
         sqlite3_extended_result_codes(handle, 1)
         sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
+        sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, Database.valueCeiling)
         sqlite3_busy_timeout(handle, Database.busyMilliseconds)
         // The hook takes the place of automatic checkpoints, which would run inside COMMIT.
         sqlite3_wal_hook(
@@ -72,6 +73,9 @@ final class Database {
 
     /// How long a call waits for a foreign program's lock. Short, because all accounts share the thread.
     static let busyMilliseconds: Int32 = 250
+
+    /// Bytes of one value in a row, above anything that the ceilings of requests and answers let through.
+    static let valueCeiling: Int32 = 128 << 20
 
     /// Bytes in the write-ahead log that were not yet seen to be copied into the file.
     var walBytes: Int { Int(walPageCount.pointee) * Database.pageSize }

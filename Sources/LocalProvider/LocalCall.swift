@@ -46,6 +46,8 @@ enum LocalCall {
     static let linkCeiling = 10_000
     /// Bytes of a body.
     static let bodyCeiling = 32 << 20
+    /// Bytes of an answer.
+    static let answerCeiling = 64 << 20
     /// Bytes of an idempotency key.
     static let keyCeiling = 255
 

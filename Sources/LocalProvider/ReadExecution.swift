@@ -24,8 +24,10 @@ struct ReadExecution {
         return rules
     }
 
-    /// The body of the answer.
-    func run(_ request: ReadRequest, _ rules: [MatchRule]) throws(DatabaseFailure) -> [UInt8] {
+    /// The body of the answer; nil when it would be larger than the ceiling in bytes.
+    func run(
+        _ request: ReadRequest, _ rules: [MatchRule], answerCeiling: Int
+    ) throws(DatabaseFailure) -> [UInt8]? {
         let rendering = RecordRendering(tables: tables, showsAssociations: settings.supportsAssociations)
         var found: [[Int64]] = []
         for (search, rule) in zip(request.search, rules) {
@@ -43,6 +45,7 @@ struct ReadExecution {
         writer.beginArray()
         for id in request.ids.compactMap(RecordID.number) + found.joined() where written.insert(id).inserted {
             if let row = try tables.records.row(id, of: request.resource) { try rendering.write(row, into: &writer) }
+            if writer.bytes.count > answerCeiling { return nil }
         }
         writer.endArray()
         writer.key("found")

@@ -72,17 +72,36 @@ final class RecordTable {
 }
 
 /// What records can be found by: (resource, field, normalised value) to ids.
+///
+/// New keys come in random order, and in one large tree nearly each of them would dirty a page of its own: ten times the log
+/// of the records themselves. So they are put into a small table first and moved over in key order, many to a page.
 final class MatchKeyTable {
     private let inserting: Statement
-    private let deleting: Statement
+    private let deleting: [Statement]
     private let finding: Statement
+    private let moving: Statement
+    private let emptying: Statement
+    private var recentCount: Int
+
+    /// Keys in the small table that are moved together: its pages are dirtied by each call, those of the large one by each
+    /// move.
+    static let moveCount = 16_384
 
     init(_ database: Database) throws(DatabaseFailure) {
-        inserting = try database.prepare("INSERT OR IGNORE INTO match_key VALUES (?1, ?2, ?3, ?4)")
-        deleting = try database.prepare(
-            "DELETE FROM match_key WHERE resource = ?1 AND field = ?2 AND value = ?3 AND id = ?4")
+        inserting = try database.prepare("INSERT OR IGNORE INTO recent_match_key VALUES (?1, ?2, ?3, ?4)")
+        let condition = "WHERE resource = ?1 AND field = ?2 AND value = ?3"
+        deleting = [
+            try database.prepare("DELETE FROM recent_match_key \(condition) AND id = ?4"),
+            try database.prepare("DELETE FROM match_key \(condition) AND id = ?4"),
+        ]
         finding = try database.prepare(
-            "SELECT id FROM match_key WHERE resource = ?1 AND field = ?2 AND value = ?3 ORDER BY id LIMIT ?4")
+            """
+            SELECT id FROM match_key \(condition) UNION SELECT id FROM recent_match_key \(condition)
+            ORDER BY id LIMIT ?4
+            """)
+        moving = try database.prepare("INSERT OR IGNORE INTO match_key SELECT * FROM recent_match_key")
+        emptying = try database.prepare("DELETE FROM recent_match_key")
+        recentCount = Int(try database.integer("SELECT count(*) FROM recent_match_key") ?? 0)
     }
 
     private static func bind(
@@ -97,11 +116,22 @@ final class MatchKeyTable {
     func insert(_ resource: String, _ field: String, _ value: String, _ id: Int64) throws(DatabaseFailure) {
         Self.bind(inserting, resource, field, value, id)
         try inserting.run()
+        recentCount += 1
     }
 
     func delete(_ resource: String, _ field: String, _ value: String, _ id: Int64) throws(DatabaseFailure) {
-        Self.bind(deleting, resource, field, value, id)
-        try deleting.run()
+        for statement in deleting {
+            Self.bind(statement, resource, field, value, id)
+            try statement.run()
+        }
+    }
+
+    /// Moves the recent keys over when there are many; the last step of a write.
+    func settle() throws(DatabaseFailure) {
+        guard recentCount >= Self.moveCount else { return }
+        try moving.run()
+        try emptying.run()
+        recentCount = 0
     }
 
     /// Ids in ascending order, at most `ceiling`.

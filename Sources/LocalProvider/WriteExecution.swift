@@ -39,7 +39,10 @@ struct WriteExecution {
         writer = JSONWriter(reserving: request.inputs.count * 512)
     }
 
-    mutating func run(_ inputs: [WriteRequest.Input]) throws(DatabaseFailure) -> AnswerTable.Answer {
+    /// Nil when the answer would be larger than the ceiling in bytes: then the caller must take everything back.
+    mutating func run(
+        _ inputs: [WriteRequest.Input], answerCeiling: Int
+    ) throws(DatabaseFailure) -> AnswerTable.Answer? {
         writer.beginObject()
         writer.key("results")
         writer.beginArray()
@@ -52,6 +55,7 @@ struct WriteExecution {
                 write(refusal)
             }
             writer.endObject()
+            if writer.bytes.count > answerCeiling { return nil }
         }
         writer.endArray()
         writer.endObject()
