@@ -155,9 +155,9 @@ extension SessionPlan.Schema {
                     + "getTypes lists the types that have one.")
         }
         do {
-            compiled = try CompiledSchema(source, patterns: patterns, options: Self.options)
+            compiled = try CompiledSchema(source, patterns: patterns, options: .records)
         } catch {
-            throw DefinitionProblem(kind: .schema, pointer: pointer, text: error.description)
+            throw DefinitionProblem(kind: .schema, pointer: pointer, text: error.problems.map { "\($0.pointer): \($0.message)" }.joined(separator: "; "))
         }
         var properties: [(name: String, title: String?)] = []
         for (name, value) in source["properties"]?.members ?? entry.members {
@@ -172,12 +172,5 @@ extension SessionPlan.Schema {
         matchPlaces =
             match.map { fields in fields.compactMap { field in rules.firstIndex { $0.field == field } } }
             ?? Array(rules.indices)
-    }
-
-    private static var options: SchemaOptions {
-        var options = SchemaOptions()
-        options.nullIsAbsent = true
-        options.lenientDateTime = true
-        return options
     }
 }

@@ -3,7 +3,7 @@ import JSONSchema
 import PushCore
 
 struct NoPatterns: PatternCompiler {
-    func compile(_ pattern: String) throws(PatternRefused) -> any PatternMatching { throw PatternRefused("no patterns here") }
+    func compile(_ pattern: String) throws(PatternRefused) -> any PatternMatching { throw PatternRefused(reason: "no patterns here") }
 }
 
 /// The push machine with everything around it simulated in one thread from one seed: store, provider, time, crashes.
