@@ -95,17 +95,19 @@ package enum Query: Equatable, Sendable {
     /// Records of a transfer without an outcome, after an ordinal, in order; with the finished children of each.
     /// Cut at `limit` records or `bytes` of data, whichever comes first, but never empty while there is one.
     case unfinished(transfer: Int64, after: Int32, limit: Int, bytes: Int)
-    /// The records at these ordinals.
+    /// The records at these ordinals, with the finished children of each; without their outcomes.
     case records(transfer: Int64, ordinals: [Int32])
     /// Sizes in bytes of the stored data of finished top-level records from an index on (resuming pages after a start).
     case finishedFrom(transfer: Int64, index: Int32)
     case ledger(scope: LedgerScope, resource: String, internalIDs: [String])
     /// Top-level records `offset ..< offset + limit`, or with `schema` the associated records of that schema in
-    /// first-seen order, each provider record once. Cut at `bytes` of data, but never empty while there is one.
+    /// first-seen order, each provider record once. Cut at `bytes` of the outcomes' data, but never empty while there is
+    /// one. The records' own data, which nobody delivers, is left empty.
     case results(transfer: Int64, schema: Int16?, offset: Int, limit: Int, bytes: Int)
     case errors(session: Identifier?, transfer: Identifier?, offset: Int, limit: Int)
     /// Events after a sequence that fit the filter, at most `limit`; `data` ones with their results, `error` ones with
-    /// their entry. Cut at `bytes` of data, but never empty while there is one.
+    /// their entry. Cut at `bytes` of the outcomes' data, but never empty while there is one that was looked at: a search
+    /// looks at a bounded stretch of the log and says in its answer how far it came.
     case events(after: Int64, filter: EventFilter, limit: Int, bytes: Int)
 }
 
@@ -131,7 +133,7 @@ package enum Answer: Equatable, Sendable {
     case transfer(TransferRow?)
     case revision([UInt8]?)
     case unfinished([ResultRow], isLast: Bool)
-    case records([RecordRow])
+    case records([ResultRow])
     /// Index and bytes of stored data of each finished top-level record.
     case finishedFrom([FinishedRecord])
     /// Known ids, by internal id.
