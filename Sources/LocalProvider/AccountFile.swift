@@ -145,13 +145,21 @@ final class AccountFile {
     /// Makes an empty file for the owner only. Not left to SQLite, whose files have the mode that the umask leaves. The log
     /// and its index take over the mode of the file.
     private static func make(_ path: String) throws(DatabaseFailure) {
-        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        var descriptor = create(path)
+        if descriptor < 0 && errno == ENOENT {
+            AccountFolder.make(above: path)
+            descriptor = create(path)
+        }
         guard descriptor >= 0 else {
             if errno == EEXIST { return }
             throw DatabaseFailure(code: SQLITE_CANTOPEN, operation: "make file")
         }
         fchmod(descriptor, 0o600)
         Glibc.close(descriptor)
+    }
+
+    private static func create(_ path: String) -> Int32 {
+        Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
     }
 
     /// The next exchange opens the file again. As the last connection, SQLite copies the log into the file.
