@@ -4,11 +4,12 @@
 // failure of SQLite is told depends on what it leaves behind:
 //
 // - before COMMIT the transaction is taken back, so the exchange had no effect: phase `connect`;
-// - at COMMIT nobody knows: frames may be in the log and be found at the next start. Phase `receive`, and the stored answer
-//   under the idempotency key settles it when the exchange is repeated.
+// - at COMMIT nobody knows: frames may be in the log and be found at the next start. Phase `receive`, and the stored
+//   answer under the idempotency key settles it when the exchange is repeated.
 //
-// After a failed read, write or flush at COMMIT or in a checkpoint the account is out of use until the process starts again:
-// the kernel has marked the lost pages clean, so later success would prove nothing (see PostgreSQL's handling of fsync).
+// After a failed read, write or flush at COMMIT or in a checkpoint the account is out of use until the process starts
+// again: the kernel has marked the lost pages clean, so later success would prove nothing (see PostgreSQL's handling of
+// fsync).
 
 import CSQLite
 import Glibc
@@ -142,8 +143,8 @@ final class AccountFile {
         return opened
     }
 
-    /// Makes an empty file for the owner only. Not left to SQLite, whose files have the mode that the umask leaves. The log
-    /// and its index take over the mode of the file.
+    /// Makes an empty file for the owner only. Not left to SQLite, whose files have the mode that the umask leaves. The
+    /// log and its index take over the mode of the file.
     private static func make(_ path: String) throws(DatabaseFailure) {
         var descriptor = create(path)
         if descriptor < 0 && errno == ENOENT {

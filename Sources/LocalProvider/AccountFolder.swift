@@ -2,8 +2,8 @@ import Glibc
 
 /// The directory of the accounts' files.
 enum AccountFolder {
-    /// Makes the directories above `path` that are missing, for the owner only. Each is flushed with its name, else a power
-    /// cut could take a file whose contents were flushed. That it failed is seen when the file is made.
+    /// Makes the directories above `path` that are missing, for the owner only. Each is flushed with its name, else a
+    /// power cut could take a file whose contents were flushed. That it failed is seen when the file is made.
     static func make(above path: String) {
         var parent = path.hasPrefix("/") ? "/" : "."
         for (place, character) in path.enumerated() where character == "/" && place > 0 {

@@ -3,8 +3,8 @@ import PushCore
 
 /// Does the inputs of a write one after the other, inside of a transaction that the caller has begun.
 ///
-/// All that can be wrong with an input is found before the first row of it is written, so no savepoint is needed to keep
-/// one bad input from touching the others. Each input sees what those before it have done.
+/// All that can be wrong with an input is found before the first row of it is written, so no savepoint is needed to
+/// keep one bad input from touching the others. Each input sees what those before it have done.
 struct WriteExecution {
     let tables: AccountTables
     let catalogue: Catalogue
@@ -118,7 +118,8 @@ struct WriteExecution {
         }
     }
 
-    /// Looks at values that change only: a record whose value was shared before it had to be unique can still be updated.
+    /// Looks at values that change only: a record whose value was shared before it had to be unique can still be
+    /// updated.
     private func conflict(_ old: MatchKeys, _ new: MatchKeys) throws(DatabaseFailure) -> InputRefusal? {
         for place in rules.indices where uniqueRules.contains(place) && old.values[place] != new.values[place] {
             guard let value = new.values[place] else { continue }
