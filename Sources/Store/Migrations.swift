@@ -53,7 +53,7 @@ enum Migrations {
             created_records INTEGER NOT NULL, updated_records INTEGER NOT NULL,
             unchanged_records INTEGER NOT NULL, refused_records INTEGER NOT NULL, uncertain_records INTEGER NOT NULL,
             unsent_records INTEGER NOT NULL, finished_all INTEGER NOT NULL, errors INTEGER NOT NULL,
-            warnings BLOB NOT NULL, arrived INTEGER NOT NULL);
+            failed_pages INTEGER NOT NULL, warnings BLOB NOT NULL, arrived INTEGER NOT NULL);
         CREATE UNIQUE INDEX transfer_id ON transfer(id);
         CREATE UNIQUE INDEX transfer_key ON transfer(session, idempotency_key) WHERE idempotency_key IS NOT NULL;
         CREATE INDEX transfer_open ON transfer(sequence) WHERE completed IS NULL;
@@ -95,7 +95,7 @@ enum Migrations {
             resolved INTEGER NOT NULL);
         CREATE INDEX error_session ON error(session);
         CREATE INDEX error_transfer ON error(transfer);
-        -- flags: 1 completed, 2 has errors. counts: eight numbers, of `completed`.
+        -- flags: 1 completed, 2 has errors. counts: nine numbers, of `completed`.
         CREATE TABLE event(
             sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind INTEGER NOT NULL, session INTEGER NOT NULL,
             transfer INTEGER NOT NULL, first INTEGER NOT NULL, past INTEGER NOT NULL, flags INTEGER NOT NULL,

@@ -46,6 +46,7 @@ final class Reader {
             switch query {
             case .transfer(let id): .transfer(try transfer(id: id))
             case .transferByKey(let session, let key): .transfer(try transfer(session: session, key: key))
+            case .transfers(let session): .transfers(try transfers(of: session))
             case .revision(let session, let revision): .revision(try definition(of: session, revision: revision))
             case .unfinished(let transfer, let after, let limit, let bytes):
                 try unfinished(of: transfer, after: after, limit: limit, bytes: bytes)
@@ -94,6 +95,15 @@ final class Reader {
         binder.put(session)
         binder.put(key)
         return try find.rows(TransferRow.read).first
+    }
+
+    private func transfers(of session: Identifier?) throws(StoreFailure) -> [TransferRow] {
+        let find = try database.composed(
+            TransferRow.select + " WHERE t.arrived=1" + (session == nil ? "" : " AND s.id=?1") + " ORDER BY t.sequence",
+            "read transfers")
+        var binder = RowBinder(find)
+        if let session { binder.put(session) }
+        return try find.rows(TransferRow.read)
     }
 
     private func definition(of session: Identifier, revision: Int32) throws(StoreFailure) -> [UInt8]? {

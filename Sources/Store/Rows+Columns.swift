@@ -22,7 +22,7 @@ extension TransferRow {
         SELECT t.sequence, t.id, s.id, a.provider, a.name, t.revision, t.schema_key, t.records, t.all_records,
             t.disable_upsert, t.idempotency_key, t.body_hash, t.created, t.completed, t.published,
             t.created_records, t.updated_records, t.unchanged_records, t.refused_records, t.uncertain_records,
-            t.unsent_records, t.finished_all, t.errors, t.warnings
+            t.unsent_records, t.finished_all, t.errors, t.failed_pages, t.warnings
         FROM transfer t JOIN session s ON s.number=t.session JOIN account a ON a.number=t.account
         """
 
@@ -68,6 +68,7 @@ extension TransferCounts {
         for kind in OutcomeKind.allCases { binder.put(self[kind]) }
         binder.put(finishedAll)
         binder.put(errors)
+        binder.put(failedPages)
     }
 
     init(reading row: inout RowReader) {
@@ -75,21 +76,24 @@ extension TransferCounts {
         for kind in OutcomeKind.allCases { self[kind] = row.int32() }
         finishedAll = row.int32()
         errors = row.int32()
+        failedPages = row.int32()
     }
 
     /// The counts as an event keeps them.
     var text: String {
-        (OutcomeKind.allCases.map { self[$0] } + [finishedAll, errors]).map { String($0) }.joined(separator: ",")
+        (OutcomeKind.allCases.map { self[$0] } + [finishedAll, errors, failedPages]).map { String($0) }.joined(
+            separator: ",")
     }
 
     init?(text: String) {
         self.init()
         let numbers = text.split(separator: ",").compactMap { Int32($0) }
         let kinds = OutcomeKind.allCases
-        guard numbers.count == kinds.count + 2 else { return nil }
+        guard numbers.count == kinds.count + 3 else { return nil }
         for (kind, number) in zip(kinds, numbers) { self[kind] = number }
         finishedAll = numbers[kinds.count]
         errors = numbers[kinds.count + 1]
+        failedPages = numbers[kinds.count + 2]
     }
 }
 

@@ -169,7 +169,7 @@ extension Writer {
             try database.statement(
                 """
                 INSERT INTO transfer VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                    ?18, ?19, ?20, ?21, ?22, ?23, ?24)
+                    ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
                 """, "write transfer"))
         row.put(into: &binder, session: session, account: try number(of: row.account))
         binder.put(isWhole)
@@ -223,13 +223,13 @@ extension Writer {
                     """
                     UPDATE transfer SET created_records=?1, updated_records=?2, unchanged_records=?3,
                         refused_records=?4, uncertain_records=?5, unsent_records=?6, finished_all=?7, errors=?8,
-                        published=?9 WHERE sequence=?10
+                        failed_pages=?9, published=?10 WHERE sequence=?11
                     """, "advance transfer")
                 : try database.statement(
                     """
                     UPDATE transfer SET created_records=?1, updated_records=?2, unchanged_records=?3,
                         refused_records=?4, uncertain_records=?5, unsent_records=?6, finished_all=?7, errors=?8,
-                        published=?9, completed=?11 WHERE sequence=?10
+                        failed_pages=?9, published=?10, completed=?12 WHERE sequence=?11
                     """, "complete transfer"))
         counts.put(into: &binder)
         binder.put(published)
