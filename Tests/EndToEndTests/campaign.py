@@ -362,11 +362,22 @@ def check_provider(provider, book):
             version for push, version in writes
             if not any(Book.is_before(push, other) for other, _ in writes if other is not push)]
         if found not in possible:
-            raise Violation("lost or out of order: %s %s holds %s, not %s" % (key + (found, " or ".join(possible))))
+            raise Violation("lost or out of order: %s %s holds %s, not %s\n%s" % (
+                key + (found, " or ".join(possible), history(writes))))
     for contact, company in links:
         one, other = provider.records["contacts", contact][0], provider.records["companies", company][0]
         if (one, "companies", other) not in provider.links or (other, "contacts", one) not in provider.links:
             raise Violation("lost: the link from %s to %s" % (contact, company))
+
+
+def history(writes):
+    """All versions of one record, for people."""
+    lines = []
+    for push, version in writes:
+        lines.append("  %s in transfer %s: sent %s, acknowledged %s, attempts %d, connection %x%s" % (
+            version, push.result["transfer_id"], push.first_sent, push.acknowledged, push.attempts,
+            id(push.connection) & 0xffffff, ", keyed" if "idempotency_key" in push.params else ""))
+    return "\n".join(lines)
 
 
 def check_answer(peer, provider, push):
