@@ -6,7 +6,7 @@
 // What there is to know between two pieces is `JSONScanState`, a few words. The work is done by `JSONStretch`, which holds
 // them in registers while it runs over the bytes that are here, and writes nodes into room that was made before: a tape
 // that grows inside of the loop, or state that is reached through the scanner, would cost as much as the scanning.
-// When the room is used up, the stretch ends, the tape is doubled and the next stretch begins at the same byte.
+// When the room is used up, the stretch ends, more room is made and the next stretch begins at the same byte.
 
 /// Scans one JSON text, in as many pieces as it comes, and leaves a tape of its values.
 package struct JSONScanner: Sendable {
@@ -51,11 +51,11 @@ package struct JSONScanner: Sendable {
     }
 
     /// The tape, and a scanner that is as new. A short tape is copied to its exact size and its room kept, so that a
-    /// stream of small texts costs one allocation a tape; a long one is given away as it is.
+    /// stream of small texts costs one allocation a tape; a long one is given away, unless most of it is empty.
     mutating func takeTape() -> ContiguousArray<JSONNode> {
         let used = state.used
         var tape: ContiguousArray<JSONNode> = []
-        if room.count <= Self.keptNodes {
+        if room.count <= Self.keptNodes || used < room.count / 2 {
             tape = room.withUnsafeBufferPointer { ContiguousArray(UnsafeBufferPointer(rebasing: $0[..<used])) }
         } else {
             swap(&tape, &room)
@@ -97,9 +97,11 @@ package struct JSONScanner: Sendable {
         }
     }
 
-    /// Doubles the room. The first is guessed from the text: real data has a value for every eight bytes or more.
+    /// Makes more room. A whole text tells how much it may need: real data has a value for every eight bytes or more. A
+    /// buffer of lines tells nothing, so there the room begins small and grows in large steps.
     private mutating func grow(for bytes: Int) {
-        let more = room.isEmpty ? min(max(bytes / 8, 16), 1 << 16) : room.count
+        var more = room.count < 16_384 ? room.count * 3 : room.count
+        if room.isEmpty { more = endsAtLineFeed ? 64 : min(max(bytes / 8, 16), 1 << 16) }
         room.reserveCapacity(room.count + more)
         room.append(contentsOf: repeatElement(JSONNode(.null, start: 0, end: 0), count: more))
     }

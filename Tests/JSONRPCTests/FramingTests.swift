@@ -13,6 +13,8 @@ private func message(_ line: JSONValue) -> String { line["error"]?["message"]?.s
         for index in 0..<10_000 {
             stream += Array(#"{"jsonrpc":"2.0","method":"echo","params":{"a":\#(index)},"id":\#(index)}"#.utf8) + [0x0A]
         }
+        let clock = ContinuousClock()
+        let start = clock.now
         for piece in [1000, 65_536, stream.count] {
             var dialogue = Dialogue()
             for at in stride(from: 0, to: stream.count, by: piece) {
@@ -22,6 +24,8 @@ private func message(_ line: JSONValue) -> String { line["error"]?["message"]?.s
             #expect(lines.count == 10_000)
             #expect(lines.enumerated().allSatisfy { summary($0.element) == "result \($0.offset) \($0.offset)" })
         }
+        // Unoptimised it takes about a second; what a line costs must not grow with what stands behind it.
+        #expect(start.duration(to: clock.now) < .seconds(20))
     }
 
     /// The owner may stop after some calls and go on later; nothing is lost while bytes go on coming.
