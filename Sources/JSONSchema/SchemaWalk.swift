@@ -33,6 +33,8 @@ struct SchemaWalk {
     }
 
     let program: SchemaProgram
+    /// Those of the program, without counting references to them.
+    let nodes: UnsafeBufferPointer<SchemaNode>
     /// The text of the document that the value belongs to.
     let bytes: UnsafeRawBufferPointer
     let nullIsAbsent: Bool
@@ -52,17 +54,33 @@ struct SchemaWalk {
     private var steps: Int
     private var depth = 0
 
-    init(_ program: SchemaProgram, _ bytes: UnsafeRawBufferPointer, _ value: JSONView, ignoringRequired: Bool) {
+    private init(
+        _ program: SchemaProgram, _ nodes: UnsafeBufferPointer<SchemaNode>, _ bytes: UnsafeRawBufferPointer,
+        _ value: JSONView, ignoringRequired: Bool
+    ) {
         self.program = program
+        self.nodes = nodes
         self.bytes = bytes
         self.ignoringRequired = ignoringRequired
         nullIsAbsent = program.options.nullIsAbsent
-        usesScope = program.dynamic.contains { $0.nodes.count > 1 }
+        usesScope = program.usesScope
         steps = Self.stepFloor + Self.stepsPerByte * value.sourceRange.count
         for tokens in program.externalArrays {
             var view: JSONView? = value
             for token in tokens { view = view?[name: token] }
             if let view, view.kind == .array { external.append(view.sourceRange.lowerBound) }
+        }
+    }
+
+    /// Makes a walk over `value` and hands it to `body`, which may not keep it: it points into the program and the text.
+    static func over<Result>(
+        _ value: JSONView, by program: SchemaProgram, ignoringRequired: Bool, _ body: (inout SchemaWalk) -> Result
+    ) -> Result {
+        value.document.bytes.withUnsafeBytes { bytes in
+            program.nodes.withUnsafeBufferPointer { nodes in
+                var walk = SchemaWalk(program, nodes, bytes, value, ignoringRequired: ignoringRequired)
+                return body(&walk)
+            }
         }
     }
 
@@ -77,7 +95,7 @@ struct SchemaWalk {
 
     /// True when `value` satisfies the schema with this number.
     mutating func check(_ number: Int32, _ value: JSONView) -> Bool {
-        let node = program.nodes[Int(number)]
+        let node = nodes[Int(number)]
         if node.acceptsAll { return true }
         guard spend(1), depth < Self.depthCeiling else {
             isExhausted = true
@@ -110,20 +128,20 @@ struct SchemaWalk {
     private mutating func assertions(_ node: SchemaNode, _ value: JSONView) -> Bool {
         let kind = value.kind
         var good = true
-        if !node.kinds.contains(KindSet(kind)), !(kind == .number && isInteger(node.kinds, value)) {
+        if !node.kinds.contains(KindSet(kind)), !isInteger(node.kinds, value) {
             // Nothing else about a value of the wrong kind is worth saying.
             return fail("type", "Must be \(node.kinds.phrase).")
         }
-        if node.choice >= 0, !choice(program.choices[Int(node.choice)].content, value) { good = false }
+        if node.choice >= 0, !choice(program.choices[Int(node.choice)], value) { good = false }
         guard good || isCollecting else { return false }
         switch kind {
         case .number where node.number >= 0:
-            if !measure(program.numbers[Int(node.number)].content, text(of: value)) { good = false }
+            if !measure(program.numbers[Int(node.number)], text(of: value)) { good = false }
         case .string where node.text >= 0:
             let rule = program.texts[Int(node.text)]
-            if !withContents(of: value, { walk, text in walk.read(rule.content, text) }) { good = false }
+            if !withContents(of: value, { walk, text in walk.read(rule, text) }) { good = false }
         case .array where node.array >= 0:
-            if !elements(program.arrays[Int(node.array)].content, value) { good = false }
+            if !elements(program.arrays[Int(node.array)], value) { good = false }
         case .object where node.object >= 0:
             if !members(program.objects[Int(node.object)], value) { good = false }
         default: break
@@ -134,7 +152,8 @@ struct SchemaWalk {
     }
 
     private func isInteger(_ kinds: KindSet, _ value: JSONView) -> Bool {
-        kinds.contains(.integer) && ExactNumber.isWhole(text(of: value))
+        guard case .number = value.kind, kinds.contains(.integer) else { return false }
+        return ExactNumber.isWhole(text(of: value))
     }
 
     /// Pays for work; false when there is nothing left to pay with.
@@ -230,7 +249,10 @@ struct SchemaWalk {
     }
 
     @inline(__always)
-    func isAbsent(_ value: JSONView) -> Bool { nullIsAbsent && value.kind == .null }
+    func isAbsent(_ value: JSONView) -> Bool {
+        guard nullIsAbsent, case .null = value.kind else { return false }
+        return true
+    }
 }
 
 /// A set of places in a container.

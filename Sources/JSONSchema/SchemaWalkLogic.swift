@@ -82,11 +82,11 @@ extension SchemaWalk {
 
     /// True unless the kind of the value, or a member that the alternative pins to other values, rules it out.
     private mutating func isMeant(_ number: Int32, _ value: JSONView) -> Bool {
-        var node = program.nodes[Int(number)]
+        var node = nodes[Int(number)]
         for _ in 0..<8 where node.logic >= 0 {
             let reference = program.logics[Int(node.logic)].content.reference
             guard reference >= 0, node.object < 0, node.kinds == .everything else { break }
-            node = program.nodes[Int(reference)]
+            node = nodes[Int(reference)]
         }
         if node.refusesAll { return false }
         let kind = value.kind
@@ -96,7 +96,7 @@ extension SchemaWalk {
         guard isKind, kind == .object, node.object >= 0 else { return isKind }
         let rule = program.objects[Int(node.object)].content
         for (name, property) in zip(rule.names, rule.properties) where property.isDeclared {
-            guard program.nodes[Int(property.node)].choice >= 0, let member = value[name: name], !isAbsent(member)
+            guard nodes[Int(property.node)].choice >= 0, let member = value[name: name], !isAbsent(member)
             else { continue }
             if !holds(property.node, member) { return false }
         }
@@ -124,7 +124,7 @@ extension SchemaWalk {
         let own = evaluations.count - 1
         for (place, element) in value.elements.enumerated() where !evaluations[own].elements.contains(place) {
             evaluations[own].elements.insert(place)
-            if program.nodes[Int(number)].refusesAll {
+            if nodes[Int(number)].refusesAll {
                 path.append(.element(place))
                 good = fail("unevaluatedItems", "No value is allowed here.")
                 path.removeLast()
@@ -144,7 +144,7 @@ extension SchemaWalk {
             place += 1
             if isAbsent(member) || evaluations[own].members.contains(place) { continue }
             evaluations[own].members.insert(place)
-            if program.nodes[Int(number)].refusesAll {
+            if nodes[Int(number)].refusesAll {
                 path.append(.member(key))
                 good = fail("unevaluatedProperties", "This property is not known.")
                 path.removeLast()
