@@ -18,8 +18,10 @@ struct SchemaWalk {
     /// Schemas inside each other: 128 levels of the value, with a chain of 15 schemas at each.
     static let depthCeiling = 2_000
     /// Schemas tried: this many, and `stepsPerByte` more for each byte of the value.
-    static let stepFloor = 100_000
-    static let stepsPerByte = 16
+    static let stepFloor = 20_000
+    static let stepsPerByte = 4
+    /// Patterns that exceed their limits before the walk is given up: each of them is as dear as ten thousand steps.
+    static let overrunCeiling = 3
 
     enum Step {
         case member(JSONView)
@@ -53,6 +55,7 @@ struct SchemaWalk {
     private var external: [Int] = []
     private var steps: Int
     private var depth = 0
+    private var overruns = 0
 
     private init(
         _ program: SchemaProgram, _ nodes: UnsafeBufferPointer<SchemaNode>, _ bytes: UnsafeRawBufferPointer,
@@ -97,7 +100,7 @@ struct SchemaWalk {
     mutating func check(_ number: Int32, _ value: JSONView) -> Bool {
         let node = nodes[Int(number)]
         if node.acceptsAll { return true }
-        guard spend(1), depth < Self.depthCeiling else {
+        guard spend(1), depth < Self.depthCeiling, !isExhausted else {
             isExhausted = true
             return false
         }
@@ -162,6 +165,17 @@ struct SchemaWalk {
         steps -= work
         if steps < 0 { isExhausted = true }
         return steps >= 0
+    }
+
+    /// Matches a pattern; nil when it exceeded its limits.
+    mutating func match(_ pattern: any PatternMatching, _ text: UnsafeRawBufferPointer) -> Bool? {
+        guard spend(1) else { return nil }
+        if let found = pattern.matches(text) { return found }
+        // Told as a violation where violations are kept. Elsewhere nothing may be concluded from it, in neither direction:
+        // under `not`, "not found" would make the value good.
+        overruns += 1
+        if !isCollecting || overruns > Self.overrunCeiling { isExhausted = true }
+        return nil
     }
 
     // MARK: Ways of checking

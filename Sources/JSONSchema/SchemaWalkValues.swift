@@ -62,7 +62,7 @@ extension SchemaWalk {
         guard good || isCollecting else { return false }
         if let pattern = box.content.pattern {
             let source = box.content.patternText
-            switch pattern.matches(text) {
+            switch match(pattern, text) {
             case true: break
             case false: good = fail("pattern", "Must match the pattern \(source).")
             case nil: good = fail("pattern", "Takes more steps to match the pattern \(source) than the limit allows.")
@@ -223,8 +223,8 @@ extension SchemaWalk {
         var good = true
         for pattern in box.content.patterns {
             var found: Bool?
-            _ = withContents(of: key) { _, text in
-                found = pattern.matcher.matches(text)
+            _ = withContents(of: key) { walk, text in
+                found = walk.match(pattern.matcher, text)
                 return true
             }
             switch found {
