@@ -96,4 +96,40 @@ import Testing
             #expect(error.problems.map { $0.pointer } == ["/methods/a~0b~1c/$ref"])
         }
     }
+
+    @Test func aDynamicReferenceMeansWhatTheOutermostResourceSays() throws {
+        let text = #"""
+            {"$id": "https://example.com/ENTRY", "$ref": "REF", "$defs": {
+                "tree": {"$id": "tree", "$dynamicAnchor": "node", "properties": {"child": {"$dynamicRef": "#node"}}},
+                "strict": {"$id": "strict", "$dynamicAnchor": "node", "$ref": "tree", "unevaluatedProperties": false}}}
+            """#
+        func entry(_ name: String) throws -> CompiledSchema { try schema(text.replacing("REF", with: name)) }
+        let value = #"{"child": {"child": {"chld": 1}}}"#
+        #expect(try faults(try entry("tree"), value) == [])
+        #expect(try faults(try entry("strict"), value) == ["/child/child/chld unevaluatedProperties"])
+    }
+
+    @Test func relativeIdentifiersResolveAgainstTheirBase() throws {
+        let text = #"""
+            {"$id": "http://h/a/b/root.json?q", "allOf": [{"$ref": "REF"}], "$defs": {
+                "one": {"$id": "../x.json", "type": "string"}, "two": {"$id": "/y/./z.json", "$anchor": "n", "type": "array"},
+                "three": {"$id": "//other/k", "type": "null"}, "four": {"$id": "urn:some:thing", "type": "boolean"},
+                "five": {"$id": "sub/", "$defs": {"six": {"$id": "leaf", "type": "object"}}}}}
+            """#
+        for (reference, type, isFound) in [
+            ("http://h/a/x.json", "string", true), ("../x.json", "string", true), ("../../a/./x.json#", "string", true),
+            ("/y/z.json#n", "array", true), ("//other/k", "null", true), ("urn:some:thing", "boolean", true),
+            ("sub/leaf", "object", true), ("leaf", "", false), ("HTTP://h/a/x.json", "string", true),
+            ("?q#/$defs/one", "string", true),
+            ("?other", "", false), ("/y/z.json#m", "", false), ("#/%24defs/one", "string", true),
+        ] {
+            let program = try? schema(text.replacing("REF", with: reference))
+            #expect((program != nil) == isFound, "\(reference)")
+            guard let program else { continue }
+            let number = program.violations(of: try view("5"))
+            #expect(number.count == 1 && number[0].keyword == "type", "\(reference)")
+            let samples = ["string": "\"\"", "array": "[]", "null": "null", "boolean": "true", "object": "{}"]
+            #expect(program.isValid(try view(samples[type] ?? "0")), "\(reference)")
+        }
+    }
 }
