@@ -61,6 +61,7 @@ let package = Package(
 
         // Tests
         tests("EventLoopTests", ["CLinux", "CUV", "EventLoop"]),
+        tests("GatewayTests", ["CProtocolFiles", "Gateway", "JSON", "JSONSchema"]),
         tests("JSONTests", ["JSON"]),
         tests("JSONRPCTests", ["JSON", "JSONRPC"]),
         tests("JSONSchemaTests", ["JSON", "JSONSchema"]),
