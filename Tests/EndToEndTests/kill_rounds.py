@@ -227,6 +227,7 @@ def main():
     parser.add_argument("--seed", default="1")
     parser.add_argument("--folder", help="where stores are made; without it every other one is in memory")
     parser.add_argument("--keep", action="store_true", help="leave the last store")
+    parser.add_argument("--spare", action="store_true", help="kill nothing: only the pushes and the checks")
     parser.add_argument("--negative-control", action="store_true")
     parser.add_argument("--forge", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -235,7 +236,7 @@ def main():
     print("gateway: %s" % BINARY)
     if arguments.negative_control:
         return negative_control(arguments)
-    problem = campaign_of(arguments, arguments.rounds, forging=False, kills=True)
+    problem = campaign_of(arguments, arguments.rounds, forging=False, kills=not arguments.spare)
     if problem:
         print("FAILED: " + problem)
         return 1
