@@ -109,6 +109,7 @@ package final class Connection {
 
     private func process() {
         guard !isClosed else { return }
+        guard server.isReady else { return server.afterStart { [self] in schedule() } }
         let start = Clock.monotonic()
         var calls = 0
         while let incoming = conversation.next(drained: drained) {
@@ -153,7 +154,7 @@ package final class Connection {
 
     /// A transfer that the end of input waited for has completed.
     func checkInputDone() {
-        if inputEnded { server.inputDone(self) }
+        if inputEnded && !isScheduled && server.isReady { server.inputDone(self) }
     }
 
     private func endOfInput(_ failure: LoopFailure?) {
