@@ -12,7 +12,7 @@ import socket
 import sqlite3
 import time
 
-from gateway import Missing, SOON, encode
+from gateway import Missing, Peer, Refused, SOON, encode
 
 ACCOUNT = "campaign"
 SESSION = {
@@ -301,6 +301,8 @@ class Provider:
 
     def __init__(self, gateway):
         path = os.path.join(gateway.folder, "local", ACCOUNT + ".db")
+        if not os.path.exists(path):
+            raise Violation("lost: the provider has no file yet")
         database = sqlite3.connect("file:%s?mode=ro" % path, uri=True, timeout=SOON)
         self.records = {}
         self.fields = {}
@@ -381,7 +383,10 @@ def history(writes):
 
 
 def check_answer(peer, provider, push):
-    answer = peer.call("getData", transfer_id=push.result["transfer_id"], limit=1000)
+    try:
+        answer = peer.call("getData", transfer_id=push.result["transfer_id"], limit=1000)
+    except Refused as refused:
+        raise Violation("lost: an acknowledged transfer is not there: %s" % refused)
     rows, items = answer["transfer_data"], push.params["transfer_data"]
     if answer["transfer_errors"] or len(rows) != len(items):
         raise Violation("%s: %d rows for %d records" % (push.result["transfer_id"], len(rows), len(items)))
@@ -466,7 +471,6 @@ def finish(gateway, path, book, session, pushes, lost, log_from, first_event, co
             if push.attempts == 0 or push in lost:
                 run.send(push, place)
         run.until(lambda: not run.unanswered, "pushes get no answer after the restart")
-        from gateway import Peer
         with Peer(path) as peer:
             settle(peer)
             log = log_after(peer, log_from)

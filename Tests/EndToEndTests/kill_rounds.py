@@ -22,24 +22,25 @@ import time
 
 import campaign
 from campaign import Author, Book, Run, Violation
-from gateway import BINARY, Gateway, Missing, Peer
+from gateway import BINARY, Gateway, Missing, Peer, Refused
 
 PUSHES = 50
 CONNECTIONS = 3
 ROUNDS_A_STORE = 20
 LONGEST = 0.040
 CONTROL_ROUNDS = 50
+HONEST_ROUNDS = 10
 
 
 class House:
     """A store and its gateway, over several rounds; a proxy before it if asked."""
 
-    def __init__(self, seed, number, forging, folder):
+    def __init__(self, seed, number, proxy, folder):
         # Every other store is on a real disk, where a flush takes its time.
         base = folder or ("/dev/shm" if number % 2 == 0 and os.path.isdir("/dev/shm") else None)
         self.folder = tempfile.mkdtemp(prefix="pushgate-kill-", dir=base)
         self.gateway = Gateway(self.folder, ["--log", "warning"])
-        self.forging = forging
+        self.proxy_kind = proxy
         self.proxy = None
         self.path = self.gateway.path
         self.author = Author(campaign.randomness(seed, "author", number))
@@ -50,9 +51,10 @@ class House:
 
     def start(self):
         self.gateway.start()
-        if self.forging and self.proxy is None:
+        if self.proxy_kind and self.proxy is None:
             self.path = os.path.join(self.folder, "front.sock")
-            self.proxy = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--forge", self.path, self.gateway.path])
+            self.proxy = subprocess.Popen(
+                [sys.executable, os.path.abspath(__file__), "--proxy", self.proxy_kind, self.path, self.gateway.path])
             deadline = time.monotonic() + 10
             while not os.path.exists(self.path):
                 if time.monotonic() > deadline:
@@ -111,7 +113,7 @@ def play(house, chance, kills, counts):
     campaign.finish(gateway, house.path, book, house.session, pushes, lost, log_from, first_event, CONNECTIONS)
 
 
-def campaign_of(arguments, rounds, forging, kills):
+def campaign_of(arguments, rounds, proxy=None):
     """Plays rounds; gives the message of the first violation, or None."""
     counts = dict.fromkeys(["killed", "killed_again", "acknowledged", "unanswered", "unsent"], 0)
     house, repeats, began = None, 0, time.monotonic()
@@ -122,10 +124,10 @@ def campaign_of(arguments, rounds, forging, kills):
                     campaign.check_files(house.gateway)
                     repeats += house.book.repeats
                     house.close()
-                house = House(arguments.seed, number // ROUNDS_A_STORE, forging, arguments.folder)
+                house = House(arguments.seed, number // ROUNDS_A_STORE, proxy, arguments.folder)
             try:
-                play(house, campaign.randomness(arguments.seed, "round", number), kills, counts)
-            except (Violation, Missing) as violation:
+                play(house, campaign.randomness(arguments.seed, "round", number), not arguments.spare, counts)
+            except (Violation, Missing, Refused) as violation:
                 return "round %d, seed %s: %s" % (number, arguments.seed, violation)
         campaign.check_files(house.gateway)
         repeats += house.book.repeats
@@ -141,28 +143,30 @@ def campaign_of(arguments, rounds, forging, kills):
 
 
 def negative_control(arguments):
-    """The harness has teeth: it lets the lying proxy pass while nothing is killed, and catches it when something is."""
-    problem = campaign_of(arguments, 2, forging=True, kills=False)
+    """The harness has teeth: a proxy that only forwards passes, and the same proxy is caught when it lies."""
+    problem = campaign_of(arguments, HONEST_ROUNDS, "honest")
     if problem:
-        print("the proxy itself disturbs: " + problem)
+        print("FAILED: the proxy disturbs even when it is honest: " + problem)
         return 1
-    problem = campaign_of(arguments, CONTROL_ROUNDS, forging=True, kills=True)
+    problem = campaign_of(arguments, CONTROL_ROUNDS, "lying")
     if problem is None:
-        print("replies left before their commit, and %d rounds did not notice: the harness has no teeth" % CONTROL_ROUNDS)
+        print("FAILED: replies left before their commit, and %d rounds did not notice it" % CONTROL_ROUNDS)
         return 1
     print("replies left before their commit, and the harness noticed: " + problem)
     return 0 if "lost" in problem else 1
 
 
-# MARK: The lying proxy
+# MARK: The proxy
 
-class Forger:
-    """Answers pushTransfer itself and then forwards it. It knows both names of a transfer and translates them, so that
-    everything but the time of the answer is as it would be."""
+class Proxy:
+    """Forwards; if it lies, it answers pushTransfer itself before it forwards it. It knows both names of a transfer and
+    translates them, so that everything but the time of the answer is as it would be."""
 
-    def __init__(self, back):
+    def __init__(self, back, lies):
         self.back = back
+        self.lies = lies
         self.count = 0
+        self.open = 0
         self.real = {}
         self.forged = {}
 
@@ -173,23 +177,31 @@ class Forger:
             writer.close()
             return
         mine = {}
-        await asyncio.wait(
-            [asyncio.ensure_future(self.forward(reader, writer, back_writer, mine)),
-             asyncio.ensure_future(self.backward(back_reader, writer, mine))],
-            return_when=asyncio.FIRST_COMPLETED)
+        away = asyncio.ensure_future(until_cut(self.forward(reader, writer, back_writer, mine)))
+        back = asyncio.ensure_future(until_cut(self.backward(back_reader, writer, mine)))
+        await asyncio.wait([away, back], return_when=asyncio.FIRST_COMPLETED)
+        while mine and not back.done():
+            await asyncio.sleep(0.001)
+        self.open -= len(mine)
+        mine.clear()
         writer.close()
         back_writer.close()
 
     async def forward(self, reader, writer, back_writer, mine):
         while line := await reader.readline():
             message = json.loads(line)
-            if message.get("method") == "pushTransfer":
+            if self.lies and message.get("method") == "pushTransfer":
                 self.count += 1
                 name = "f%023x" % self.count
                 mine[message["id"]] = name
+                self.open += 1
                 writer.write(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {
                     "success": True, "transfer_id": name, "statistics": "", "event_cursor": "0"}}).encode() + b"\n")
                 await writer.drain()
+            else:
+                # Whoever asks for results is not lied to: what was forwarded is answered first.
+                while self.open:
+                    await asyncio.sleep(0.001)
             back_writer.write(self.translate(line, self.real))
             await back_writer.drain()
 
@@ -198,10 +210,11 @@ class Forger:
             message = json.loads(line)
             name = mine.pop(message.get("id"), None)
             if name is None:
-                # A name may be told in an event before the reply that brought it; the reply is then on its way.
                 writer.write(self.translate(line, self.forged))
                 await writer.drain()
-            elif "result" in message:
+                continue
+            self.open -= 1
+            if "result" in message:
                 self.real[name] = message["result"]["transfer_id"]
                 self.forged[message["result"]["transfer_id"]] = name
 
@@ -214,9 +227,15 @@ class Forger:
         return text.encode()
 
 
-async def forge(front, back):
-    forger = Forger(back)
-    server = await asyncio.start_unix_server(forger.serve, front, limit=1 << 26)
+async def until_cut(work):
+    try:
+        await work
+    except OSError:
+        pass
+
+
+async def stand_between(kind, front, back):
+    server = await asyncio.start_unix_server(Proxy(back, kind == "lying").serve, front, limit=1 << 26)
     await server.serve_forever()
 
 
@@ -229,14 +248,14 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave the last store")
     parser.add_argument("--spare", action="store_true", help="kill nothing: only the pushes and the checks")
     parser.add_argument("--negative-control", action="store_true")
-    parser.add_argument("--forge", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--proxy", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.forge:
-        return asyncio.run(forge(*arguments.forge))
+    if arguments.proxy:
+        return asyncio.run(stand_between(*arguments.proxy))
     print("gateway: %s" % BINARY)
     if arguments.negative_control:
         return negative_control(arguments)
-    problem = campaign_of(arguments, arguments.rounds, forging=False, kills=not arguments.spare)
+    problem = campaign_of(arguments, arguments.rounds)
     if problem:
         print("FAILED: " + problem)
         return 1
