@@ -15,7 +15,9 @@ package final class Connection {
     private var drained = false
     private var isScheduled = false
     private var isDirty = false
-    private var waitsForMemory = false
+    /// Reading stopped, or a subscription did, because the output is full.
+    private var waitsForOutput = false
+    private(set) var waitsForMemory = false
     /// Bytes of the unfinished line that count against the inbound budget of all connections.
     private var heldBytes = 0
     /// When the 64 KiB under way began to arrive, and how long the line was then.
@@ -82,6 +84,7 @@ package final class Connection {
         let held = conversation.bufferedBytes
         server.inboundBytes += held - heldBytes
         heldBytes = held
+        if held <= Self.guaranteedBytes { server.inboundTurn.leave(self) }
         if held == 0 {
             lineBegan = nil
         } else if lineBegan == nil || held - (lineBegan?.bytes ?? 0) >= Self.guaranteedBytes
@@ -93,9 +96,18 @@ package final class Connection {
     }
 
     private func waitForMemory() {
-        guard !waitsForMemory else { return }
+        guard !waitsForMemory, !server.inboundTurn.mayGoOn(self) else { return }
         waitsForMemory = true
         stream.pauseReading()
+    }
+
+    /// There is memory again, or it is this connection's turn to go beyond it. The time of the line begins anew: it was we
+    /// who did not read.
+    func memoryCameFree() {
+        guard waitsForMemory, !isClosed else { return }
+        waitsForMemory = false
+        lineBegan = lineBegan.map { (server.loop.now, $0.bytes) }
+        if !inputEnded && queuedBytes <= server.ceilings.replyPause { stream.startReading() }
     }
 
     private func schedule() {
@@ -122,6 +134,7 @@ package final class Connection {
             }
             if queuedBytes > server.ceilings.replyPause {
                 stream.pauseReading()
+                waitsForOutput = true
                 break
             }
         }
@@ -181,21 +194,30 @@ package final class Connection {
         let bytes = conversation.takeOutput()
         server.counters.outboundBytes += bytes.count
         stream.write(bytes)
+        if waitsForOutput && !isFull {
+            // The kernel took all of it, so the stream will not report that it is writable again.
+            waitsForOutput = false
+            server.loop.soon { [self] in writable() }
+        }
         if stream.queuedBytes > server.ceilings.replyPause { stream.pauseReading() }
         if inputEnded { server.inputDone(self) }
     }
+
+    /// A subscription stops because the output is full. It is pumped again when there is room.
+    func holdBackEvents() { waitsForOutput = true }
 
     private func writable() {
         guard !isClosed else { return }
         if !inputEnded && !waitsForMemory && queuedBytes <= server.ceilings.replyPause { stream.startReading() }
         schedule()
+        waitsForOutput = false
         for subscription in subscriptions.values { subscription.pump() }
         if inputEnded { server.inputDone(self) }
     }
 
     /// Every second: lines that take too long, peers that take nothing, memory that came free.
     func check(now: UInt64) {
-        if let began = lineBegan, now - began.time > server.ceilings.lineTime {
+        if let began = lineBegan, !waitsForMemory, now - began.time > server.ceilings.lineTime {
             server.log.info("line took too long", ("connection", String(number)))
             conversation.complain(ErrorReply(.lineTimeout))
             flush()
@@ -211,10 +233,7 @@ package final class Connection {
             close()
             return
         }
-        if waitsForMemory && server.inboundBytes <= server.ceilings.inboundMemory {
-            waitsForMemory = false
-            if !inputEnded { stream.startReading() }
-        }
+        if waitsForMemory && server.inboundBytes <= server.ceilings.inboundMemory { memoryCameFree() }
     }
 
     /// Writes what is ready, then ends the output and closes.
@@ -232,6 +251,7 @@ package final class Connection {
         isClosed = true
         server.inboundBytes -= heldBytes
         heldBytes = 0
+        server.inboundTurn.leave(self)
         for responder in waiting.values { responder.onCancel?() }
         waiting = [:]
         for subscription in subscriptions.values { subscription.close() }

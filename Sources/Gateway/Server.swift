@@ -44,6 +44,7 @@ package final class Server {
     var identifiers = IdentifierSource()
     var counters = Counters()
     var inboundBytes = 0
+    let inboundTurn = InboundTurn()
     var dirty: [Connection] = []
     private(set) var connections: [Int: Connection] = [:]
     private var connectionsByUser: [UInt32: Int] = [:]

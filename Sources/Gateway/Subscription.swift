@@ -77,13 +77,18 @@ final class Subscription {
         }
     }
 
-    private var hasRoom: Bool {
-        !connection.isFull && (window.map { unacknowledged.count < $0 } ?? true)
+    /// Whether another event may be sent. If the connection is full, it pumps again when it is not.
+    private func hasRoom() -> Bool {
+        if connection.isFull {
+            connection.holdBackEvents()
+            return false
+        }
+        return window.map { unacknowledged.count < $0 } ?? true
     }
 
     /// Sends what there is while there is room.
     func pump() {
-        while !isClosed, !isReading, hasRoom {
+        while !isClosed, !isReading, hasRoom() {
             guard let events = log.tail(after: position, limit: 64) else { return readStore() }
             if events.isEmpty {
                 position = max(position, log.tailSequence)
@@ -91,7 +96,7 @@ final class Subscription {
                 return
             }
             for event in events {
-                guard hasRoom else { return }
+                guard hasRoom() else { return }
                 if filter.admits(event.row) { send(event) }
                 position = event.row.sequence
             }
@@ -105,7 +110,7 @@ final class Subscription {
             isReading = false
             var sentAll = true
             for event in events {
-                guard hasRoom else {
+                guard hasRoom() else {
                     sentAll = false
                     break
                 }
