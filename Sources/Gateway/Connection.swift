@@ -68,7 +68,8 @@ package final class Connection {
     var isFull: Bool { queuedBytes >= server.ceilings.eventPause }
     var isIdle: Bool { waiting.isEmpty && conversation.outputCount == 0 && stream.queuedBytes == 0 }
     var callsInFlight: Int { waiting.count }
-    var hasInputLeft: Bool { !inputEnded || isScheduled }
+    /// The peer has ended its input, and every call of it was taken (K23).
+    private(set) var inputIsDone = false
 
     // MARK: In
 
@@ -124,23 +125,27 @@ package final class Connection {
         guard server.isReady else { return server.afterStart { [self] in schedule() } }
         let start = Clock.monotonic()
         var calls = 0
+        var hasMore = false
         while let incoming = conversation.next(drained: drained) {
             take(incoming)
             calls += 1
             if isClosed { return }
             if calls >= Self.callsATurn || (calls & 15 == 0 && Clock.monotonic() - start > Self.turnTime) {
                 schedule()
+                hasMore = true
                 break
             }
             if queuedBytes > server.ceilings.replyPause {
                 stream.pauseReading()
                 waitsForOutput = true
+                hasMore = true
                 break
             }
         }
+        inputIsDone = inputEnded && !hasMore
         account()
         if conversation.outputCount > 0 { markDirty() }
-        if inputEnded && !isScheduled { server.inputDone(self) }
+        if inputIsDone { server.inputDone(self) }
     }
 
     private func take(_ incoming: Incoming) {
@@ -167,7 +172,7 @@ package final class Connection {
 
     /// A transfer that the end of input waited for has completed.
     func checkInputDone() {
-        if inputEnded && !isScheduled && server.isReady { server.inputDone(self) }
+        if inputIsDone { server.inputDone(self) }
     }
 
     private func endOfInput(_ failure: LoopFailure?) {
@@ -200,7 +205,7 @@ package final class Connection {
             server.loop.soon { [self] in writable() }
         }
         if stream.queuedBytes > server.ceilings.replyPause { stream.pauseReading() }
-        if inputEnded { server.inputDone(self) }
+        if inputIsDone { server.inputDone(self) }
     }
 
     /// A subscription stops because the output is full. It is pumped again when there is room.
@@ -212,7 +217,7 @@ package final class Connection {
         schedule()
         waitsForOutput = false
         for subscription in subscriptions.values { subscription.pump() }
-        if inputEnded { server.inputDone(self) }
+        if inputIsDone { server.inputDone(self) }
     }
 
     /// Every second: lines that take too long, peers that take nothing, memory that came free.

@@ -179,7 +179,7 @@ package final class Server {
             }
             listeners.append(listener)
         } catch let failure as ListenFailure {
-            throw StartFailure(description: failure.description, exitCode: 75)
+            throw StartFailure(description: failure.description, exitCode: failure.exitCode)
         } catch let failure as StartFailure {
             throw failure
         } catch {
@@ -240,7 +240,12 @@ package final class Server {
     func closed(_ connection: Connection) {
         connections[connection.number] = nil
         if let peer = connection.peer { connectionsByUser[peer.uid, default: 1] -= 1 }
-        if isDraining { drainStep() }
+        if isDraining {
+            drainStep()
+        } else if connection.peer == nil && configuration.listen.isEmpty {
+            // Standard output is gone, and nobody else can come.
+            drain()
+        }
     }
 
     /// A peer has ended its input. On a socket the connection ends when everything is answered; standard input ends the
@@ -360,4 +365,14 @@ package final class Server {
 
     /// Ends at once: state in memory may be ahead of the store (K7).
     func end(_ code: Int32) { onEnd(code) }
+}
+
+extension ListenFailure {
+    /// The exit code of the table in `pushgate --help`: only what ends when another program ends is 75.
+    fileprivate var exitCode: Int32 {
+        switch self {
+        case .held, .alive: 75
+        case .pathTooLong, .notASocket, .foreign, .unsafeDirectory, .abstractRefused, .notListening, .system: 78
+        }
+    }
 }
