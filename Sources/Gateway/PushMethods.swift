@@ -94,6 +94,7 @@ private final class Push {
             schemaKey: session.plan.schemas[schemaPlace].key, records: Int32(clamping: data.count), allRecords: 0,
             disableUpsert: params["disable_upsert"]?.bool ?? false, idempotencyKey: key?.key, bodyHash: [],
             created: server.loop.wallClockMilliseconds())
+        row.cursor = server.events.latest.packed
     }
 
     // MARK: Is it new?
@@ -235,7 +236,7 @@ private final class Push {
     }
 
     private func answer(_ transfer: TransferRow, duplicate: Bool, completed: Bool?) {
-        let cursor = server.events.latestCursor
+        let cursor = Cursor(store: server.events.storeID, packed: transfer.cursor).text
         responder.object { writer in
             writer.key("success")
             writer.bool(true)

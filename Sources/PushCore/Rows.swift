@@ -90,8 +90,9 @@ package struct TransferRow: Equatable, Sendable {
     /// Top-level records whose page has been published as a `data` event.
     package var published: Int32 = 0
     package var counts = TransferCounts()
-    /// Developer warnings for the call, as a compact JSON array, or empty.
-    package var warnings: [UInt8] = []
+    /// The end of the event log when the push arrived: its sequence, shifted by 16 bits, and the check of its event.
+    /// All events of the transfer come after it, and every answer about the push names it.
+    package var cursor: Int64 = 0
 
     package init(
         sequence: Int64, id: Identifier, session: Identifier, account: AccountKey, revision: Int32, schemaKey: String,

@@ -175,7 +175,7 @@ extension Change {
     var bytes: Int {
         switch self {
         case .session(let row): row.definition.count + Self.rowBytes
-        case .transferBegun(let row): row.warnings.count + 2 * Self.rowBytes
+        case .transferBegun: 2 * Self.rowBytes
         case .records(let rows):
             rows.reduce(0) { $0 + $1.data.count + ($1.internalID?.utf8.count ?? 0) + Self.rowBytes }
         case .intent(let row): row.plan.count + Self.rowBytes
