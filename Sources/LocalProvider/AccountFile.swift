@@ -4,11 +4,12 @@
 // failure of SQLite is told depends on what it leaves behind:
 //
 // - before COMMIT the transaction is taken back, so the exchange had no effect: phase `connect`;
-// - at COMMIT nobody knows: frames may be in the log and be found at the next start. Phase `receive`, and the stored answer
-//   under the idempotency key settles it when the exchange is repeated.
+// - at COMMIT nobody knows: frames may be in the log and be found at the next start. Phase `receive`, and the stored
+//   answer under the idempotency key settles it when the exchange is repeated.
 //
-// After a failed read, write or flush at COMMIT or in a checkpoint the account is out of use until the process starts again:
-// the kernel has marked the lost pages clean, so later success would prove nothing (see PostgreSQL's handling of fsync).
+// After a failed read, write or flush at COMMIT or in a checkpoint the account is out of use until the process starts
+// again: the kernel has marked the lost pages clean, so later success would prove nothing (see PostgreSQL's handling of
+// fsync).
 
 import CSQLite
 import Glibc
@@ -142,16 +143,24 @@ final class AccountFile {
         return opened
     }
 
-    /// Makes an empty file for the owner only. Not left to SQLite, whose files have the mode that the umask leaves. The log
-    /// and its index take over the mode of the file.
+    /// Makes an empty file for the owner only. Not left to SQLite, whose files have the mode that the umask leaves. The
+    /// log and its index take over the mode of the file.
     private static func make(_ path: String) throws(DatabaseFailure) {
-        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        var descriptor = create(path)
+        if descriptor < 0 && errno == ENOENT {
+            AccountFolder.make(above: path)
+            descriptor = create(path)
+        }
         guard descriptor >= 0 else {
             if errno == EEXIST { return }
             throw DatabaseFailure(code: SQLITE_CANTOPEN, operation: "make file")
         }
         fchmod(descriptor, 0o600)
         Glibc.close(descriptor)
+    }
+
+    private static func create(_ path: String) -> Int32 {
+        Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
     }
 
     /// The next exchange opens the file again. As the last connection, SQLite copies the log into the file.

@@ -1,5 +1,4 @@
 import EventLoop
-import Glibc
 import PushCore
 
 /// What the loop asks of the thread.
@@ -69,21 +68,11 @@ struct AccountShelf {
         }
     }
 
-    /// Sees to it that there is a directory, and that one more file may be open.
+    /// Sees to it that one more file may be open.
     private func makeRoom() {
-        makeDirectory()
         let open = files.values.filter(\.isOpen)
         guard open.count >= Self.openCeiling else { return }
         open.min { $0.lastUse < $1.lastUse }?.close()
-    }
-
-    /// Makes the directory for the owner only, and what is missing above it. That it failed is seen when a file is made.
-    private func makeDirectory() {
-        guard mkdir(directory, 0o700) != 0, errno == ENOENT else { return }
-        for (place, character) in directory.enumerated() where character == "/" && place > 0 {
-            mkdir(String(directory.prefix(place)), 0o700)
-        }
-        mkdir(directory, 0o700)
     }
 
     var wantsCheckpoint: Bool { files.values.contains(where: \.wantsCheckpoint) }

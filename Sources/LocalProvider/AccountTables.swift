@@ -2,8 +2,9 @@ import PushCore
 
 /// An open account: the connection with its tables.
 ///
-/// The file is a product's file like the store's: write-ahead log, every commit flushed (`synchronous=FULL`, read back),
-/// checkpoints apart from commits, schema by numbered steps, a newer schema refused. A foreign program may read it.
+/// The file is a product's file like the store's: write-ahead log, every commit flushed (`synchronous=FULL`, read
+/// back), checkpoints apart from commits, schema by numbered steps, a newer schema refused. A foreign program may read
+/// it.
 final class AccountTables {
     let database: Database
     let records: RecordTable
@@ -40,8 +41,8 @@ final class AccountTables {
         """
     ]
 
-    /// Opens the existing file at `path`, which may be empty, and brings it up to date. A file that is refused is left as
-    /// it was.
+    /// Opens the existing file at `path`, which may be empty, and brings it up to date. A file that is refused is left
+    /// as it was.
     init(path: String, resources: [ResourceDescription]) throws(DatabaseFailure) {
         database = try Database(path: path)
         try Self.prepare(database)

@@ -1,7 +1,7 @@
 import PushCore
 
-/// The described resources by their name. A resource without a description is a custom one: it exists on first use, takes
-/// any field, has no match rules, and may be linked with everything.
+/// The described resources by their name. A resource without a description is a custom one: it exists on first use,
+/// takes any field, has no match rules, and may be linked with everything.
 struct Catalogue {
     private let described: [String: ResourceDescription]
 

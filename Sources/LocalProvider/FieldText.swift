@@ -4,7 +4,8 @@ import PushCore
 
 /// The fields of a record: one JSON object as compact text, and that text scanned.
 ///
-/// Values are copied as text and never go through a number or a tree, so `1.10` stays `1.10` over any number of updates.
+/// Values are copied as text and never go through a number or a tree, so `1.10` stays `1.10` over any number of
+/// updates.
 struct FieldText {
     let text: [UInt8]
     /// The members of `text`, and perhaps further ones that are null. Nil for no fields.

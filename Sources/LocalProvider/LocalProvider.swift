@@ -1,7 +1,7 @@
 // Theory of operation.
 //
-// The embedded provider `local`: a small CRM in a SQLite file an account, on a thread of its own (K2, K19). It is spoken to
-// as if it were far away. Exchanges go in, outcomes come out, in any order; bodies are JSON:
+// The embedded provider `local`: a small CRM in a SQLite file an account, on a thread of its own (K2, K19). It is
+// spoken to as if it were far away. Exchanges go in, outcomes come out, in any order; bodies are JSON:
 //
 // POST /{resource}/read
 //     {"ids": ["17"], "search": [{"field": "email", "value": "bob@acme.com"}]}
@@ -13,20 +13,22 @@
 //     {"inputs": [{"trace": 0, "op": "create", "fields": {…}, "links": [{"resource": "companies", "id": "9"}]},
 //                 {"trace": 1, "op": "update", "id": "17", "fields": {…}}]}
 //     200 when all went well, else 207 {"results": [
-//         {"trace": 0, "id": "101", "status": "created" or "updated", "record": RECORD, "links_refused": [{"resource", "id",
-//          "code": NOT_FOUND, CONFLICT (the end holds one link of the kind) or UNSUPPORTED} …] if any},
-//         {"trace": 1, "error": {"code": NOT_FOUND, CONFLICT or VALIDATION, "message", "id": of the other record}} …]}
-//     A value replaces, null removes, absent stays. Links are added, never removed, seen from both ends, and may be repeated.
-//     One bad input does not sink the others. One transaction a call, flushed before it is answered, holds records, links,
-//     effects and the answer under its key: a repeat gives that answer (header `idempotent-replayed: true`) and does
-//     nothing, for seven days at least, also after a restart and while the first answer is held back.
+//         {"trace": 0, "id": "101", "status": "created" or "updated", "record": RECORD, and if any were:
+//          "links_refused": [{"resource", "id", "code": NOT_FOUND, CONFLICT or UNSUPPORTED} …]},
+//         {"trace": 1, "error": {"code": NOT_FOUND, CONFLICT or VALIDATION, "message", "id": the other record}} …]}
+//     A value replaces, null removes, absent stays. Links are added, never removed, seen from both ends, and may be
+//     repeated; CONFLICT says that an end holds one link of the kind and has another. One bad input does not sink the
+//     others. One transaction a call, flushed before it is answered, holds records, links, effects and the answer under
+//     its key: a repeat gives that answer (header `idempotent-replayed: true`) and does nothing, for seven days at
+//     least, also after a restart and while the first answer is held back.
 //
-// RECORD: {"id": "101", "created_at": "2026-03-01T12:00:00.000Z", "updated_at", "fields": {…}, "associations": {"companies":
-// ["9"]}}. Ids are one sequence a file, from 101. Fields keep the spelling of numbers and the order of members.
+// RECORD: {"id": "101", "created_at": "2026-03-01T12:00:00.000Z", "updated_at", "fields": {…}, "associations":
+// {"companies": ["9"]}}. Ids are one sequence a file, from 101. Fields keep the spelling of numbers and the order of
+// members.
 //
-// Refused as a whole: 400 BAD_REQUEST, 404 NOT_FOUND (path), 405 METHOD_NOT_ALLOWED, 413 TOO_LARGE (over 1,000 inputs or
-// ids, 10,000 links, 32 MiB), 422 IDEMPOTENCY_CONFLICT (same key, other request), all as {"error": {"code", "message",
-// "where": JSON Pointer into the body}}.
+// Refused as a whole: 400 BAD_REQUEST, 404 NOT_FOUND (path), 405 METHOD_NOT_ALLOWED, 413 TOO_LARGE (over 1,000 inputs
+// or ids, 10,000 links, 32 MiB), 422 IDEMPOTENCY_CONFLICT (same key, other request), all as {"error": {"code",
+// "message", "where": JSON Pointer into the body}}.
 //
 // The table `effect` of the file is the log of what really happened, for tests that do not trust the answers.
 
@@ -90,7 +92,8 @@ package final class LocalProvider {
         inbox.provider = self
     }
 
-    /// True when `account` can be the name of an account, and so of a file: 1 to 64 of `A-Z a-z 0-9 . _ -`, no dot first.
+    /// True when `account` can be the name of an account, and so of a file: 1 to 64 of `A-Z a-z 0-9 . _ -`, no dot
+    /// first.
     package static func isValid(account: String) -> Bool {
         let name = account.utf8
         return (1...64).contains(name.count) && name.first != UInt8(ascii: ".")
@@ -103,16 +106,16 @@ package final class LocalProvider {
             }
     }
 
-    /// Makes the account known, or changes its settings. Its file `DIRECTORY/ACCOUNT.db` (mode 0600) is made with the first
-    /// exchange. A name that is not valid is not opened, and each of its exchanges fails.
+    /// Makes the account known, or changes its settings. Its file `DIRECTORY/ACCOUNT.db` (mode 0600) is made with the
+    /// first exchange. A name that is not valid is not opened, and each of its exchanges fails.
     package func open(account: String, settings: LocalSettings) {
         guard Self.isValid(account: account), self.settings[account] != settings else { return }
         self.settings[account] = settings
         worker.send(.open(account: account, settings))
     }
 
-    /// Executes an exchange. `answer` is called once, on the loop thread, never before this returns. Only the name of the
-    /// exchange's account is looked at.
+    /// Executes an exchange. `answer` is called once, on the loop thread, never before this returns. Only the name of
+    /// the exchange's account is looked at.
     package func perform(_ exchange: Exchange, _ answer: @escaping (ExchangeOutcome) -> Void) {
         guard !isClosing else {
             return loop.soon { answer(.failed(phase: .connect, reason: "The provider is closed.")) }

@@ -2,14 +2,15 @@ import EventLoop
 
 /// How the embedded provider behaves for one account: what makes it a sandbox (K19).
 package struct LocalSettings: Equatable, Sendable {
-    /// An answer comes no sooner than this many milliseconds after its exchange was handed over. The work itself is done
-    /// at once and its thread never sleeps, so slow accounts do not slow others. Below 0 counts as 0.
+    /// An answer comes no sooner than this many milliseconds after its exchange was handed over. The work itself is
+    /// done at once and its thread never sleeps, so slow accounts do not slow others. Below 0 counts as 0.
     package var latencyMilliseconds: Int
     /// False: results of writes carry no `record`, as with a provider that only says "done".
     package var returnsData: Bool
     /// False: records have no `associations`, and every link is refused.
     package var supportsAssociations: Bool
-    /// Resource to fields whose match key must be unique in it. A field without a match rule has no key and is not checked.
+    /// Resource to fields whose match key must be unique in it. A field without a match rule has no key and is not
+    /// checked.
     package var uniqueFields: [String: [String]]
 
     package init(

@@ -1,7 +1,7 @@
 /// Times as the provider shows them.
 enum LocalTime {
-    /// RFC 3339 in UTC with milliseconds: `2026-03-01T12:00:00.000Z`. For years 0 to 9999; days by the proleptic Gregorian
-    /// calendar, counted from 0000-03-01 so that the leap day is the last of its year.
+    /// RFC 3339 in UTC with milliseconds: `2026-03-01T12:00:00.000Z`. For years 0 to 9999; days by the proleptic
+    /// Gregorian calendar, counted from 0000-03-01 so that the leap day is the last of its year.
     static func text(milliseconds: Int64) -> String {
         let dayLength: Int64 = 86_400_000
         let days = (milliseconds >= 0 ? milliseconds : milliseconds - dayLength + 1) / dayLength

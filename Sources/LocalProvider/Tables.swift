@@ -73,8 +73,9 @@ final class RecordTable {
 
 /// What records can be found by: (resource, field, normalised value) to ids.
 ///
-/// New keys come in random order, and in one large tree nearly each of them would dirty a page of its own: ten times the log
-/// of the records themselves. So they are put into a small table first and moved over in key order, many to a page.
+/// New keys come in random order, and in one large tree nearly each of them would dirty a page of its own: ten times
+/// the log of the records themselves. So they are put into a small table first and moved over in key order, many to a
+/// page.
 final class MatchKeyTable {
     private let inserting: Statement
     private let deleting: [Statement]
@@ -83,8 +84,8 @@ final class MatchKeyTable {
     private let emptying: Statement
     private var recentCount: Int
 
-    /// Keys in the small table that are moved together: its pages are dirtied by each call, those of the large one by each
-    /// move.
+    /// Keys in the small table that are moved together: its pages are dirtied by each call, those of the large one by
+    /// each move.
     static let moveCount = 16_384
 
     init(_ database: Database) throws(DatabaseFailure) {

@@ -3,8 +3,8 @@ import PushCore
 
 /// Does the inputs of a write one after the other, inside of a transaction that the caller has begun.
 ///
-/// All that can be wrong with an input is found before the first row of it is written, so no savepoint is needed to keep
-/// one bad input from touching the others. Each input sees what those before it have done.
+/// All that can be wrong with an input is found before the first row of it is written, so no savepoint is needed to
+/// keep one bad input from touching the others. Each input sees what those before it have done.
 struct WriteExecution {
     let tables: AccountTables
     let catalogue: Catalogue
@@ -86,13 +86,14 @@ struct WriteExecution {
                 after = try before.merging(fields)
             } catch { return error }
         }
+        let oldKeys = old == nil ? MatchKeys(values: rules.map { _ in nil }) : before.matchKeys(rules)
         let keys = after.matchKeys(rules)
-        if let refusal = try conflict(keys, with: order.target) { return refusal }
+        if let refusal = try conflict(oldKeys, keys) { return refusal }
         if var row = old {
             row.fields = after.text
             row.updatedAt = max(time, row.updatedAt)
             try tables.records.update(row)
-            try replaceKeys(before.matchKeys(rules), by: keys, row.id)
+            try replaceKeys(oldKeys, by: keys, row.id)
             try tables.effects.append(.update, key: key, resource: resource, id: row.id, at: time)
             try finish(order, row, "updated")
         } else {
@@ -100,7 +101,7 @@ struct WriteExecution {
                 id: nextID, resource: resource, createdAt: time, updatedAt: time, fields: after.text)
             nextID += 1
             try tables.records.insert(row)
-            try replaceKeys(MatchKeys(values: rules.map { _ in nil }), by: keys, row.id)
+            try replaceKeys(oldKeys, by: keys, row.id)
             try tables.effects.append(.create, key: key, resource: resource, id: row.id, at: time)
             try finish(order, row, "created")
         }
@@ -117,13 +118,13 @@ struct WriteExecution {
         }
     }
 
-    private func conflict(_ keys: MatchKeys, with own: Int64?) throws(DatabaseFailure) -> InputRefusal? {
-        for place in rules.indices where uniqueRules.contains(place) {
-            guard let value = keys.values[place] else { continue }
+    /// Looks at values that change only: a record whose value was shared before it had to be unique can still be
+    /// updated.
+    private func conflict(_ old: MatchKeys, _ new: MatchKeys) throws(DatabaseFailure) -> InputRefusal? {
+        for place in rules.indices where uniqueRules.contains(place) && old.values[place] != new.values[place] {
+            guard let value = new.values[place] else { continue }
             let field = rules[place].field
-            // Two, because one of them may be the record itself.
-            let holders = try tables.matchKeys.ids(resource, field, value, ceiling: 2)
-            if let holder = holders.first(where: { $0 != own }) {
+            if let holder = try tables.matchKeys.ids(resource, field, value, ceiling: 1).first {
                 return InputRefusal(.conflict, "Another record has this value of `\(field)`.", id: holder)
             }
         }

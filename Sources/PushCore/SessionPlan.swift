@@ -157,7 +157,9 @@ extension SessionPlan.Schema {
         do {
             compiled = try CompiledSchema(source, patterns: patterns, options: .records)
         } catch {
-            throw DefinitionProblem(kind: .schema, pointer: pointer, text: error.problems.map { "\($0.pointer): \($0.message)" }.joined(separator: "; "))
+            throw DefinitionProblem(
+                kind: .schema, pointer: pointer,
+                text: error.problems.map { "\($0.pointer): \($0.message)" }.joined(separator: "; "))
         }
         var properties: [(name: String, title: String?)] = []
         for (name, value) in source["properties"]?.members ?? entry.members {

@@ -103,11 +103,13 @@ package enum Query: Equatable, Sendable {
     case finishedFrom(transfer: Int64, index: Int32)
     case ledger(scope: LedgerScope, resource: String, internalIDs: [String])
     /// Top-level records `offset ..< offset + limit`, or with `schema` the associated records of that schema in
-    /// first-seen order, each provider record once. Cut at `bytes` of data, but never empty while there is one.
+    /// first-seen order, each provider record once. Cut at `bytes` of the outcomes' data, but never empty while there is
+    /// one. The records' own data, which nobody delivers, is left empty.
     case results(transfer: Int64, schema: Int16?, offset: Int, limit: Int, bytes: Int)
     case errors(session: Identifier?, transfer: Identifier?, offset: Int, limit: Int)
     /// Events after a sequence that fit the filter, at most `limit`; `data` ones with their results, `error` ones with
-    /// their entry. Cut at `bytes` of data, but never empty while there is one.
+    /// their entry. Cut at `bytes` of the outcomes' data, but never empty while there is one that was looked at: a search
+    /// looks at a bounded stretch of the log and says in its answer how far it came.
     case events(after: Int64, filter: EventFilter, limit: Int, bytes: Int)
 }
 

@@ -22,7 +22,8 @@ enum Demo {
         defer { caller.close() }
         try show(&caller)
         if options.has("keep") {
-            Terminal.write("\nEverything is kept in \(folder): store.db is the gateway's, local/demo.db the provider's.\n")
+            Terminal.write(
+                "\nEverything is kept in \(folder): store.db is the gateway's, local/demo.db the provider's.\n")
         }
     }
 
@@ -32,7 +33,8 @@ enum Demo {
         guard count > 0 else { throw Exit(code: 70, message: "/proc/self/exe cannot be read.") }
         let binary = String(decoding: path[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let arguments = [
-            binary, "serve", "--listen", "unix:\(folder)/gate.sock", "--store", "\(folder)/store.db", "--log", "warning",
+            binary, "serve", "--listen", "unix:\(folder)/gate.sock", "--store", "\(folder)/store.db", "--log",
+            "warning",
         ]
         var pointers = arguments.map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }

@@ -61,7 +61,8 @@ struct Options {
         guard let text = self[name] else { return nil }
         let digits = text.prefix { ("0"..."9").contains($0) }
         let units: [String: UInt64] = ["": 1_000_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000]
-        guard let number = UInt64(digits), number < 1 << 32, let unit = units[String(text.dropFirst(digits.count))] else {
+        guard let number = UInt64(digits), number < 1 << 32, let unit = units[String(text.dropFirst(digits.count))]
+        else {
             throw Exit.usage("--\(name) takes a duration, such as 1500ms, 30s or 2m, not \"\(text)\".")
         }
         return number * unit
@@ -72,7 +73,8 @@ struct Options {
     /// What the options say of a gateway.
     func configuration() throws -> Configuration {
         let store = self["store"] ?? Paths.store
-        var configuration = Configuration(store: store, localDirectory: self["local"] ?? Paths.folder(of: store) + "/local")
+        var configuration = Configuration(
+            store: store, localDirectory: self["local"] ?? Paths.folder(of: store) + "/local")
         try readCeilings(into: &configuration.ceilings)
         if let time = try duration("drain") { configuration.drainTime = time }
         configuration.allowedUsers = Set(try ids("allow-uid"))

@@ -16,7 +16,8 @@ enum Paths {
     static var store: String { state + "/store.db" }
 
     static var socket: String {
-        variable("PUSHGATE_SOCKET") ?? variable("XDG_RUNTIME_DIR").map { $0 + "/pushgate.sock" } ?? state + "/pushgate.sock"
+        variable("PUSHGATE_SOCKET") ?? variable("XDG_RUNTIME_DIR").map { $0 + "/pushgate.sock" } ?? state
+            + "/pushgate.sock"
     }
 
     static func folder(of path: String) -> String {
@@ -37,7 +38,9 @@ enum Paths {
     /// The token in a file that only its owner can read.
     static func token(at path: String) throws -> [UInt8] {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw Exit(code: 78, message: "\(path): \(String(cString: strerror(errno))).") }
+        guard stat(path, &status) == 0 else {
+            throw Exit(code: 78, message: "\(path): \(String(cString: strerror(errno))).")
+        }
         guard status.st_mode & 0o077 == 0 else {
             throw Exit(code: 78, message: "\(path) can be read by others. chmod 0600 it.")
         }

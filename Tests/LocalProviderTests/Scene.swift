@@ -15,7 +15,8 @@ final class Folder {
     func callAsFunction(_ name: String) -> String { path + "/" + name }
 }
 
-/// A loop with a provider, driven until answers are there. `end` closes both and is the proof that nothing was left open.
+/// A loop with a provider, driven until answers are there. `end` closes both and is the proof that nothing was left
+/// open.
 final class Scene {
     let loop: Loop
     let provider: LocalProvider

@@ -134,6 +134,19 @@ import Testing
         scene.end()
     }
 
+    @Test func valuesSharedBeforeTheyHadToBeUniqueMayStay() throws {
+        let scene = try Scene()
+        let first = scene.create(#"{"email":"x@x.com"}"#)
+        let second = scene.create(#"{"email":"x@x.com"}"#)
+        scene.provider.open(account: "a", settings: LocalSettings(uniqueFields: ["contacts": ["email"]]))
+        let kept = scene.write(#"[{"trace":0,"op":"update","id":"\#(first)","fields":{"email":"X@x.com","a":1}}]"#)
+        #expect(kept.status == 200)
+        scene.write(#"[{"trace":0,"op":"update","id":"\#(first)","fields":{"email":"y@x.com"}}]"#)
+        let back = scene.write(#"[{"trace":0,"op":"update","id":"\#(first)","fields":{"email":"x@x.com"}}]"#)
+        #expect(back.result(0)?["error"]?["id"]?.string == second)
+        scene.end()
+    }
+
     @Test func settingsDecideWhatIsReturned() throws {
         let scene = try Scene(LocalSettings(returnsData: false, supportsAssociations: false))
         let company = scene.create("{}", in: "companies")

@@ -3,7 +3,9 @@ import JSONSchema
 import PushCore
 
 struct NoPatterns: PatternCompiler {
-    func compile(_ pattern: String) throws(PatternRefused) -> any PatternMatching { throw PatternRefused(reason: "no patterns here") }
+    func compile(_ pattern: String) throws(PatternRefused) -> any PatternMatching {
+        throw PatternRefused(reason: "no patterns here")
+    }
 }
 
 /// The push machine with everything around it simulated in one thread from one seed: store, provider, time, crashes.
@@ -81,7 +83,8 @@ struct SimulatedHouse {
         case .lookUp(let batch, _, let request):
             let rules = plan.schemas.first { $0.resource.name == request.resource }?.resource.matchRules ?? []
             let isLost = chance(100) < lossPercent
-            answers.append(.lookedUp(batch: batch, isLost ? .notSent("lost") : .answered(provider.read(request, rules))))
+            answers.append(
+                .lookedUp(batch: batch, isLost ? .notSent("lost") : .answered(provider.read(request, rules))))
         case .write(let batch, _, let request): write(batch, request)
         case .commit(let changes, let token): commits.append((changes, token))
         case .wake(let account, let at): wakes.append((account, at))

@@ -44,7 +44,9 @@ struct SimulatedStore {
         }
     }
 
-    static func key(_ namespace: String, _ resource: String, _ id: String) -> String { "\(namespace)|\(resource)|\(id)" }
+    static func key(_ namespace: String, _ resource: String, _ id: String) -> String {
+        "\(namespace)|\(resource)|\(id)"
+    }
 
     var openTransfers: [TransferRow] {
         accepted.sorted().compactMap { transfers[$0] }.filter { $0.completed == nil }
@@ -72,7 +74,8 @@ struct SimulatedStore {
 
     func finished(_ transfer: Int64, from index: Int32) -> [FinishedRecord] {
         outcomes.values.compactMap { outcome in
-            guard outcome.place.transfer == transfer, let row = records[outcome.place], row.parent < 0, row.index >= index
+            guard outcome.place.transfer == transfer, let row = records[outcome.place], row.parent < 0,
+                row.index >= index
             else { return nil }
             return FinishedRecord(index: row.index, bytes: Int32(outcome.data.count), kind: outcome.kind)
         }

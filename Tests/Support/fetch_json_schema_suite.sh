@@ -23,8 +23,10 @@ work=$(mktemp -d "$folder/json-schema-suite.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
     --dest "$work" "jsonschema==$version" >&2
-tar -xzf "$work/jsonschema-$version.tar.gz" -C "$work" "jsonschema-$version/json/tests/draft2020-12"
+tar -xzf "$work/jsonschema-$version.tar.gz" -C "$work" \
+    "jsonschema-$version/json/tests/draft2020-12" "jsonschema-$version/json/remotes"
 rm -rf "$suite"
 mv "$work/jsonschema-$version/json/tests/draft2020-12" "$suite"
+mv "$work/jsonschema-$version/json/remotes" "$suite/remotes"
 echo "$version" > "$stamp"
 echo "$suite"

@@ -1,0 +1,84 @@
+import EventLoop
+import PushCore
+
+/// What a start does with the file, on the calling thread and before anything else uses it.
+struct Opening {
+    let database: Database
+    let state: StoredState
+
+    /// Looks at the file without changing it, then brings its schema up to date, ends transfers that had not arrived, and
+    /// loads what is open. Throws any kind but `constraint`.
+    init(_ file: StoreFile, _ settings: StoreSettings) throws(StoreFailure) {
+        try file.makeIfMissing()
+        let version = try file.schemaVersion(lockMilliseconds: settings.lockMilliseconds)
+        database = try Database(path: file.path, access: .write, lockMilliseconds: settings.lockMilliseconds)
+        // The threads' connections outlive this one, and what they copy they copy with an eye on errors.
+        try database.closeWithoutCheckpoint()
+        try database.makeDurable()
+        try Migrations.run(on: database, from: version)
+        try file.flushDirectory()
+        let database = database
+        try database.transaction { () throws(StoreFailure) in
+            if try Mark.storeID.read(database) == nil {
+                try Mark.storeID.lift(to: .random(in: .min ... .max), database)
+            }
+            try Self.endArriving(database)
+        }
+        state = try database.snapshot { () throws(StoreFailure) in try Self.load(database) }
+    }
+
+    /// Nobody was told about them. Their rows go in slices, the names that they hold (id, idempotency key) at once: the
+    /// caller's next try has the same ones.
+    private static func endArriving(_ database: Database) throws(StoreFailure) {
+        let find = try database.statement(
+            "SELECT sequence FROM transfer WHERE completed IS NULL AND arrived=0", "find half transfers")
+        var sequences: [Int64] = []
+        while try find.step() { sequences.append(find.integer(0)) }
+        find.reset()
+        if sequences.isEmpty { return }
+        try Mark.transfer.hold(database)
+        let delete = try database.statement("DELETE FROM transfer WHERE sequence=?1", "remove half transfer")
+        let note = try database.statement("INSERT INTO removal(kind, target) VALUES(?1, ?2)", "note removal")
+        for sequence in sequences {
+            delete.bind(sequence)
+            try delete.run()
+            note.bind(Removal.Kind.transfer.rawValue, sequence)
+            try note.run()
+        }
+    }
+
+    // MARK: State
+
+    private static func load(_ database: Database) throws(StoreFailure) -> StoredState {
+        var state = StoredState()
+        state.storeID = UInt64(bitPattern: try Mark.storeID.read(database) ?? 0)
+        state.lastTransfer = try Mark.transfer.latest(database)
+        state.lastIntent = try Mark.intent.latest(database)
+        state.lastError = try Mark.error.latest(database)
+        state.lastEvent = try Mark.event.latest(database)
+        state.oldestEvent = (try Mark.trimmedEvents.read(database) ?? 0) + 1
+        state.sessions = try database.rows(
+            """
+            SELECT s.id, s.name, a.provider, a.name, s.revision, s.created, s.expires, r.definition
+            FROM session s JOIN account a ON a.number=s.account
+            JOIN session_revision r ON r.session=s.number AND r.revision=s.revision ORDER BY s.number
+            """, "load sessions", SessionRow.read)
+        state.openTransfers = try database.rows(
+            TransferRow.select + " WHERE t.completed IS NULL AND t.arrived=1 ORDER BY t.sequence", "load transfers",
+            TransferRow.read)
+        state.openIntents = try database.rows(
+            """
+            SELECT i.id, a.provider, a.name, i.resource, i.created, i.attempt, i.settled, i.plan
+            FROM intent i JOIN account a ON a.number=i.account WHERE i.settled IS NULL ORDER BY i.id
+            """, "load intents", IntentRow.read)
+        let find = try database.statement("SELECT name, sequence FROM consumer", "load consumers")
+        while try find.step() {
+            var row = RowReader(find)
+            let name = row.text()
+            state.consumers[name] = row.integer()
+            try row.end()
+        }
+        find.reset()
+        return state
+    }
+}

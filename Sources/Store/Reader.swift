@@ -1,0 +1,191 @@
+// Theory of operation.
+//
+// The reader has a thread and a connection of its own. It answers queries one after the other, in the order in which
+// they were sent, each on one snapshot that begins after the query was taken: so an answer reflects every commit that
+// was reported before. Between queries it holds no snapshot, because the log cannot be reused under one.
+//
+// No query works without bounds: by the limit and the bytes that it names, and a search of the event log by the number
+// of events that it looks at.
+
+import EventLoop
+import PushCore
+
+enum ReaderReport: Sendable {
+    /// The connection stands.
+    case ready
+    /// The answer to the oldest query that was not answered.
+    case answered(Answer)
+    /// A query could not be answered; nor will later ones be.
+    case failed(StoreFailure)
+}
+
+/// The reader's thread.
+final class Reader {
+    let database: Database
+    /// The last list of associated records that was asked for: pages of one list are asked for one after the other.
+    var listing: Listing?
+
+    static func run(_ inbox: WorkerInbox<Query, ReaderReport>, file: StoreFile, settings: StoreSettings) {
+        do throws(StoreFailure) {
+            let reader = try Reader(file, settings)
+            inbox.report(.ready)
+            while let queries = inbox.take() {
+                for query in queries { inbox.report(.answered(try reader.answer(query))) }
+            }
+        } catch {
+            inbox.report(.failed(error))
+        }
+    }
+
+    init(_ file: StoreFile, _ settings: StoreSettings) throws(StoreFailure) {
+        database = try Database(path: file.path, access: .read, lockMilliseconds: settings.lockMilliseconds)
+    }
+
+    func answer(_ query: Query) throws(StoreFailure) -> Answer {
+        try database.snapshot { () throws(StoreFailure) in
+            switch query {
+            case .transfer(let id): .transfer(try transfer(id: id))
+            case .transferByKey(let session, let key): .transfer(try transfer(session: session, key: key))
+            case .transfers(let session): .transfers(try transfers(of: session))
+            case .revision(let session, let revision): .revision(try definition(of: session, revision: revision))
+            case .unfinished(let transfer, let after, let limit, let bytes):
+                try unfinished(of: transfer, after: after, limit: limit, bytes: bytes)
+            case .records(let transfer, let ordinals): .records(try records(of: transfer, at: ordinals))
+            case .finishedFrom(let transfer, let index): .finishedFrom(try finished(of: transfer, from: index))
+            case .ledger(let scope, let resource, let ids): .ledger(try known(scope, resource, ids))
+            case .results(let transfer, let schema, let offset, let limit, let bytes):
+                try results(of: transfer, schema: schema, from: offset, Allowance(rows: limit, bytes: bytes))
+            case .errors(let session, let transfer, let offset, let limit):
+                try errors(session: session, transfer: transfer, offset: offset, limit: limit)
+            case .events(let after, let filter, let limit, let bytes):
+                try events(after: after, filter, Allowance(rows: limit, bytes: bytes))
+            }
+        }
+    }
+
+    /// What an answer may still take.
+    struct Allowance {
+        var rows: Int
+        var bytes: Int
+
+        /// Takes a row of so many bytes; false when it does not fit. The first row always fits, if any was asked for.
+        mutating func take(bytes size: Int, isFirst: Bool) -> Bool {
+            guard rows > 0, isFirst || size <= bytes else { return false }
+            rows -= 1
+            bytes -= size
+            return true
+        }
+    }
+
+    // MARK: Single rows
+
+    private func transfer(id: Identifier) throws(StoreFailure) -> TransferRow? {
+        let find = try database.composed(TransferRow.select + " WHERE t.id=?1 AND t.arrived=1", "read transfer")
+        var binder = RowBinder(find)
+        binder.put(id)
+        return try find.rows(TransferRow.read).first
+    }
+
+    private func transfer(session: Identifier, key: String) throws(StoreFailure) -> TransferRow? {
+        let find = try database.composed(
+            TransferRow.select
+                + " WHERE t.session=(SELECT number FROM session WHERE id=?1) AND t.idempotency_key=?2 AND t.arrived=1",
+            "read transfer")
+        var binder = RowBinder(find)
+        binder.put(session)
+        binder.put(key)
+        return try find.rows(TransferRow.read).first
+    }
+
+    private func transfers(of session: Identifier?) throws(StoreFailure) -> [TransferRow] {
+        let find = try database.composed(
+            TransferRow.select + " WHERE t.arrived=1" + (session == nil ? "" : " AND s.id=?1") + " ORDER BY t.sequence",
+            "read transfers")
+        var binder = RowBinder(find)
+        if let session { binder.put(session) }
+        return try find.rows(TransferRow.read)
+    }
+
+    private func definition(of session: Identifier, revision: Int32) throws(StoreFailure) -> [UInt8]? {
+        let find = try database.statement(
+            """
+            SELECT r.definition FROM session s JOIN session_revision r ON r.session=s.number
+            WHERE s.id=?1 AND r.revision=?2
+            """, "read session revision")
+        var binder = RowBinder(find)
+        binder.put(session)
+        binder.put(revision)
+        return try find.rows { row throws(StoreFailure) in
+            let definition = row.bytes()
+            try row.end()
+            return definition
+        }.first
+    }
+
+    private func known(
+        _ scope: LedgerScope, _ resource: String, _ ids: [String]
+    ) throws(StoreFailure) -> [String: String] {
+        let findScope = try database.statement(
+            """
+            SELECT s.number FROM account a JOIN scope s ON s.account=a.number
+            WHERE a.provider=?1 AND a.name=?2 AND s.namespace=?3
+            """, "find scope")
+        var binder = RowBinder(findScope)
+        binder.put(scope.account.provider)
+        binder.put(scope.account.name)
+        binder.put(scope.namespace)
+        let number = try findScope.rows { row throws(StoreFailure) in row.integer() }.first
+        guard let number else { return [:] }
+        let find = try database.statement(
+            """
+            SELECT scope, resource, internal_id, provider_id, confirmed, sum FROM ledger
+            WHERE scope=?1 AND resource=?2 AND internal_id=?3
+            """, "read ledger")
+        var known: [String: String] = [:]
+        for id in ids {
+            var binder = RowBinder(find)
+            binder.put(number)
+            binder.put(resource)
+            binder.put(id)
+            let providerID = try find.rows { row throws(StoreFailure) in
+                (_, _, _) = (row.integer(), row.text(), row.text())
+                let providerID = row.text()
+                _ = row.integer()
+                try row.endSealed()
+                return providerID
+            }.first
+            if let providerID { known[id] = providerID }
+        }
+        return known
+    }
+
+    // MARK: Errors
+
+    private func errors(
+        session: Identifier?, transfer: Identifier?, offset: Int, limit: Int
+    ) throws(StoreFailure) -> Answer {
+        // The transfer decides when both are named: it is the smaller set, and its rows name their session.
+        var filter = " WHERE 1"
+        var count = "SELECT count(*) FROM error e JOIN session s ON s.number=e.session"
+        if transfer != nil {
+            filter = " WHERE e.transfer=(SELECT sequence FROM transfer WHERE id=?1 AND arrived=1)"
+            if session != nil { filter += " AND e.session=(SELECT number FROM session WHERE id=?2)" }
+        } else if session != nil {
+            filter = " WHERE e.session=(SELECT number FROM session WHERE id=?1)"
+        }
+        count += filter
+        let names = [transfer, session].compactMap { $0 }
+        let total = try database.composed(count, "count errors")
+        var binder = RowBinder(total)
+        for name in names { binder.put(name) }
+        let number = try total.rows { row throws(StoreFailure) in Int(row.integer()) }.first ?? 0
+        let select = try database.composed(
+            ErrorRow.select + filter + " ORDER BY e.sequence LIMIT ?3 OFFSET ?4", "read errors")
+        binder = RowBinder(select)
+        for name in names { binder.put(name) }
+        for _ in names.count..<2 { binder.putNothing() }
+        binder.put(Int64(max(0, limit)))
+        binder.put(Int64(max(0, offset)))
+        return .errors(try select.rows(ErrorRow.read), total: number)
+    }
+}
