@@ -240,9 +240,10 @@ package final class Server {
         if isDraining { drainStep() }
     }
 
-    /// A peer has ended its input. On a socket the connection ends when everything is answered; standard input ends the
-    /// gateway (K23).
+    /// A peer has ended its input. On a socket the connection ends when everything is answered, unless it still listens
+    /// to events; standard input ends the gateway (K23).
     func inputDone(_ connection: Connection) {
+        connection.dropSubscriptionsIfGone()
         guard connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
         if connection.peer != nil || !configuration.listen.isEmpty {
             connection.finish {}
