@@ -35,6 +35,8 @@ class Coverage:
     def __init__(self):
         for kind in self.KINDS:
             setattr(self, kind, set())
+        # Methods that were answered, be it with an error.
+        self.called = set()
 
     def add(self, other):
         for kind in self.KINDS:
@@ -108,6 +110,7 @@ class Contract:
         if method not in self.methods:
             return f"a result of {method}, which openrpc.json does not have"
         coverage.methods.add(method)
+        coverage.called.add(method)
         return self.first_error(self.methods[method], params or {}, "params, which were accepted: ") or \
             self.first_error(self.results[method], reply["result"], "result")
 
@@ -119,6 +122,7 @@ class Contract:
         if error["data"].get("name") != entry["name"] or error["data"].get("retryable") != entry["retryable"]:
             return f"data.name and data.retryable do not agree with errors.json, which says {entry['name']}"
         method, params = call or (None, None)
+        coverage.called.add(method)
         if method in self.methods and entry["name"] not in self.errors[method]:
             return f"openrpc.json does not list {entry['name']} under {method}"
         return self.first_error(self.error_data, error["data"], "error.data")
@@ -142,8 +146,8 @@ class Contract:
 
     def check_folder(self, folder, coverage):
         """A transcript lies in the folder of the method that it is about, or in that of the conversation itself."""
-        if folder != "conversation" and folder not in coverage.methods:
-            raise Failure(1, f"it lies in {folder}/ but has no result of such a method")
+        if folder != "conversation" and folder not in coverage.called:
+            raise Failure(1, f"it lies in {folder}/ but has no answer to such a call")
 
     def gaps(self, coverage):
         """What should have been seen and was not, and what was said to be impossible and was seen."""

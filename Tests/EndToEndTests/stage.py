@@ -155,6 +155,7 @@ class Play:
         elif direction == "restart":
             self.gateway.kill()
             self.connections = {}
+            self.exit_expected = False
             self.gateway.start()
         elif direction == "exit":
             self.exit(int(rest[0]))
@@ -270,7 +271,9 @@ class Play:
     def fence(self, connection):
         """Nothing but what was expected may have come by the time a ping is answered."""
         if not (connection.is_mid_line or connection.is_half_closed or self.exit_expected):
-            connection.peer.send(encode({"jsonrpc": "2.0", "id": FENCE, "method": "ping"}).encode() + b"\n")
+            ping = encode({"jsonrpc": "2.0", "id": FENCE, "method": "ping"}).encode() + b"\n"
+            self.note_calls(connection, ping)
+            connection.peer.send(ping)
             deadline = time.monotonic() + PATIENCE
             answer = None
             while answer is None:
