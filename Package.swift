@@ -62,6 +62,7 @@ let package = Package(
         // Tests
         tests("ConformanceTests", ["JSON", "JSONRPC"]),
         tests("EventLoopTests", ["CLinux", "CUV", "EventLoop"]),
+        tests("GatewayTests", ["CProtocolFiles", "Gateway", "JSON", "JSONSchema"]),
         tests("JSONTests", ["JSON"]),
         tests("JSONRPCTests", ["JSON", "JSONRPC"]),
         tests("JSONSchemaTests", ["JSON", "JSONSchema"]),

@@ -29,10 +29,10 @@ package struct PatternMatcher: PatternCompiler {
     package static let patternCeiling = 1_000
     /// Groups inside each other in a pattern.
     static let nestingCeiling: UInt32 = 50
-    /// Steps for one text, divided among the places where a match may begin.
-    static let stepCeiling = 200_000
+    /// Steps for one text, divided among the places where a match may begin. A step takes about 10 ns.
+    static let stepCeiling = 50_000
     /// Fewest steps at one place: enough for a field pattern that is not anchored.
-    static let stepFloor = 100
+    static let stepFloor = 200
     /// Longest text, in bytes, that is searched for a pattern without an anchor.
     static let searchCeiling = 16_384
     /// Places to go back to that may wait at one time.

@@ -20,7 +20,7 @@ package final class JSONDocument: Sendable {
         try self.init(finishing: &scanner, bytes: bytes)
     }
 
-    /// Ends a scan that may have begun on a prefix of `bytes`.
+    /// Ends a scan that may have begun on a prefix of `bytes`, and leaves the scanner ready for the next text.
     ///
     /// - Throws: `JSONSyntaxError`, `.trailingText` when something but white space follows the value.
     package convenience init(
@@ -41,7 +41,7 @@ package final class JSONDocument: Sendable {
             }
         }
         if let failure { throw failure }
-        self.init(bytes: bytes, tape: scanner.tape)
+        self.init(bytes: bytes, tape: scanner.takeTape())
     }
 
     /// Takes what a scan found that has come to its end, and leaves the scanner ready for the next text.
@@ -136,9 +136,7 @@ package struct JSONView: Sendable {
     /// True when the value is a string with exactly these bytes.
     package func isString(_ text: StaticString) -> Bool {
         guard node.kind == .string else { return false }
-        return withContents {
-            $0.elementsEqual(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-        }
+        return hasContents(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
     /// Elements of an array or members of an object; 0 for other kinds.
@@ -170,17 +168,29 @@ package struct JSONView: Sendable {
         return key.withUTF8 { member(UnsafeRawBufferPointer($0)) }
     }
 
+    /// Walks the keys by their index: a view of each would be a reference counted up and down for nothing.
     private func member(_ wanted: UnsafeRawBufferPointer) -> JSONView? {
+        let node = node
         guard node.kind == .object, node.count > 0 else { return nil }
         let hash = JSONKeys.hash(wanted)
-        var at = index + 1
+        var key = index + 1
         for _ in 0..<node.count {
-            let key = JSONView(document: document, index: at)
-            let value = JSONView(document: document, index: at + 1)
-            if document.tape[at].link == hash, key.withContents({ $0.elementsEqual(wanted) }) { return value }
-            at = value.nextIndex
+            if document.tape[key].link == hash, JSONView(document: document, index: key).hasContents(wanted) {
+                return JSONView(document: document, index: key + 1)
+            }
+            let value = document.tape[key + 1]
+            key = value.kind == .array || value.kind == .object ? Int(value.link) : key + 2
         }
         return nil
+    }
+
+    /// True when the decoded bytes of this string are these.
+    private func hasContents(_ wanted: UnsafeRawBufferPointer) -> Bool {
+        withContents { found in
+            guard found.count == wanted.count else { return false }
+            for at in 0..<found.count where found[at] != wanted[at] { return false }
+            return true
+        }
     }
 
     /// The element at this place; nil outside of the array.

@@ -168,65 +168,97 @@ enum JSONKeys {
         return bytes.withUnsafeBytes { hash($0) }
     }
 
+    /// Any length, eight bytes a step. A caller who forges equal hashes gains nothing: see `refuseDuplicates`.
     @inline(__always)
     static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
         var hash = UInt64(truncatingIfNeeded: bytes.count) &* 0x9E37_79B9_7F4A_7C15
         var at = 0
-        while at + 8 <= bytes.count {
-            hash = (hash ^ bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)) &* 0x9E37_79B9_7F4A_7C15
-            hash ^= hash >> 29
-            at += 8
+        while at &+ 8 <= bytes.count {
+            hash = mix(hash, bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+            at &+= 8
         }
-        while at < bytes.count {
-            hash = (hash ^ UInt64(bytes[at])) &* 0x9E37_79B9_7F4A_7C15
-            at += 1
+        // The last bytes in one step: two words that overlap, or at most three single bytes.
+        let left = bytes.count &- at
+        if left >= 4 {
+            let low = bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)
+            let high = bytes.loadUnaligned(fromByteOffset: bytes.count &- 4, as: UInt32.self)
+            hash = mix(hash, UInt64(low) | UInt64(high) &<< 32)
+        } else if left > 0 {
+            let word =
+                UInt64(bytes[at]) | UInt64(bytes[at &+ left &>> 1]) &<< 8 | UInt64(bytes[bytes.count &- 1]) &<< 16
+            hash = mix(hash, word)
         }
-        return UInt32(truncatingIfNeeded: hash >> 32)
+        return UInt32(truncatingIfNeeded: hash &>> 32)
+    }
+
+    @inline(__always)
+    private static func mix(_ hash: UInt64, _ word: UInt64) -> UInt64 {
+        let product = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
+        return product ^ product &>> 29
     }
 
     /// - Throws: `.duplicateKey` at the later of two equal keys.
     static func refuseDuplicates(
-        _ tape: ContiguousArray<JSONNode>, object: Int, _ base: UnsafeRawPointer
+        _ nodes: UnsafeBufferPointer<JSONNode>, object: Int, _ base: UnsafeRawPointer
     ) throws(JSONSyntaxError) {
+        let count = nodes[object].count
+        if count <= pairwise {
+            // One bit of 64 a key: where no bit is hit twice, no key is there twice. That settles most objects.
+            var seen: UInt64 = 0
+            var index = object &+ 1
+            for _ in 0..<count {
+                seen |= 1 &<< UInt64(nodes[index].link &>> 26)
+                index = next(nodes, index &+ 1)
+            }
+            if seen.nonzeroBitCount == count { return }
+        }
+        try refuseDuplicatesSlowly(nodes, object: object, base)
+    }
+
+    @inline(never)
+    private static func refuseDuplicatesSlowly(
+        _ nodes: UnsafeBufferPointer<JSONNode>, object: Int, _ base: UnsafeRawPointer
+    ) throws(JSONSyntaxError) {
+        let count = nodes[object].count
         var keys: [Int] = []
-        let count = tape[object].count
         keys.reserveCapacity(count)
         var index = object + 1
         for _ in 0..<count {
             keys.append(index)
-            index = next(tape, index + 1)
+            index = next(nodes, index + 1)
         }
         if count <= pairwise {
             for later in 1..<count {
-                for earlier in 0..<later
-                where tape[keys[later]].link == tape[keys[earlier]].link
-                    && compare(tape[keys[later]], tape[keys[earlier]], base) == 0
-                {
-                    throw JSONSyntaxError(.duplicateKey, at: Int(tape[keys[later]].start) - 1)
+                for earlier in 0..<later where isSame(nodes[keys[later]], nodes[keys[earlier]], base) {
+                    throw JSONSyntaxError(.duplicateKey, at: Int(nodes[keys[later]].start) - 1)
                 }
             }
             return
         }
         // Sorted by hash and, where hashes are equal, by bytes: a caller who forges hashes gains nothing.
         keys.sort { left, right in
-            let (a, b) = (tape[left], tape[right])
+            let (a, b) = (nodes[left], nodes[right])
             if a.link != b.link { return a.link < b.link }
             let order = compare(a, b, base)
             return order != 0 ? order < 0 : left < right
         }
-        for place in 1..<count {
-            let (a, b) = (tape[keys[place - 1]], tape[keys[place]])
-            if a.link == b.link && compare(a, b, base) == 0 {
-                throw JSONSyntaxError(.duplicateKey, at: Int(b.start) - 1)
-            }
+        var first: Int?
+        for place in 1..<count where isSame(nodes[keys[place - 1]], nodes[keys[place]], base) {
+            first = min(first ?? .max, Int(nodes[keys[place]].start) - 1)
         }
+        if let first { throw JSONSyntaxError(.duplicateKey, at: first) }
     }
 
     @inline(__always)
-    private static func next(_ tape: ContiguousArray<JSONNode>, _ index: Int) -> Int {
-        switch tape[index].kind {
-        case .array, .object: Int(tape[index].link)
-        default: index + 1
+    private static func isSame(_ a: JSONNode, _ b: JSONNode, _ base: UnsafeRawPointer) -> Bool {
+        a.link == b.link && compare(a, b, base) == 0
+    }
+
+    @inline(__always)
+    private static func next(_ nodes: UnsafeBufferPointer<JSONNode>, _ index: Int) -> Int {
+        switch nodes[index].kind {
+        case .array, .object: Int(nodes[index].link)
+        default: index &+ 1
         }
     }
 

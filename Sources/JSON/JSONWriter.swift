@@ -70,8 +70,7 @@ package struct JSONWriter: Sendable {
     }
 
     package mutating func integer(_ value: some BinaryInteger) {
-        comma()
-        bytes.append(contentsOf: String(value).utf8)
+        raw(String(value).utf8)
     }
 
     package mutating func string(_ value: String) {
@@ -92,6 +91,24 @@ package struct JSONWriter: Sendable {
     package mutating func raw(_ text: some Sequence<UInt8>) {
         comma()
         bytes.append(contentsOf: text)
+    }
+
+    // The same for what it mostly is: a generic append across targets costs more than all else in a short answer.
+
+    package mutating func raw(_ text: [UInt8]) {
+        comma()
+        bytes.append(contentsOf: text)
+    }
+
+    package mutating func raw(_ text: String.UTF8View) {
+        comma()
+        var text = String(text)
+        text.withUTF8 { bytes.append(contentsOf: $0) }
+    }
+
+    package mutating func raw(_ text: StaticString) {
+        comma()
+        ascii(text)
     }
 
     /// A value of a document, without its white space.

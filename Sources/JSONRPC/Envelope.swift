@@ -15,33 +15,34 @@ enum Envelope {
             self = .refused(id: .null, .invalidRequest("A request is a JSON object."))
             return
         }
-        let members = Members(of: value)
-        if members.method == nil && members.isResponse {
+        // Keys are compared decoded: `"\u006dethod"` is `method`. Other members are ignored.
+        let method = value["method"]
+        if method == nil && (value["result"] != nil || value["error"] != nil) {
             self = .response
             return
         }
         var id: RequestID?
-        if let view = members.id {
+        if let view = value["id"] {
             id = RequestID(view)
             if id == nil {
                 self = .refused(id: .null, .invalidRequest("`id` must be a string, an integer or null."))
                 return
             }
         }
-        self.init(members, id: id)
+        self.init(value, id: id, method: method)
     }
 
-    private init(_ members: Members, id: RequestID?) {
+    private init(_ value: JSONView, id: RequestID?, method: JSONView?) {
         // Without an id these are no notifications but no requests at all, so they are answered.
-        guard members.version?.isString("2.0") == true else {
+        guard value["jsonrpc"]?.isString("2.0") == true else {
             self = .refused(id: id ?? .null, .invalidRequest("`jsonrpc` must be \"2.0\"."))
             return
         }
-        guard let method = members.method?.string else {
+        guard let method = method?.string else {
             self = .refused(id: id ?? .null, .invalidRequest("`method` must be a string."))
             return
         }
-        let params = members.params.flatMap { $0.isNull ? nil : $0 }
+        let params = value["params"].flatMap { $0.isNull ? nil : $0 }
         switch params?.kind {
         case nil, .object: break
         case .array:
@@ -55,32 +56,6 @@ enum Envelope {
             self = .cancel(target)
         } else {
             self = .call(id: id, method: method, params: params)
-        }
-    }
-
-    /// The members that mean something; others are ignored. Keys are compared decoded: `"\u006dethod"` is `method`.
-    private struct Members {
-        var version: JSONView?
-        var id: JSONView?
-        var method: JSONView?
-        var params: JSONView?
-        var isResponse = false
-
-        init(of object: JSONView) {
-            for (key, value) in object.members {
-                // A few bytes of the key decide; most envelopes have three or four members.
-                if key.isString("jsonrpc") {
-                    version = value
-                } else if key.isString("id") {
-                    id = value
-                } else if key.isString("method") {
-                    method = value
-                } else if key.isString("params") {
-                    params = value
-                } else if key.isString("result") || key.isString("error") {
-                    isResponse = true
-                }
-            }
         }
     }
 }

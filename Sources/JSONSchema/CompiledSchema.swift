@@ -86,8 +86,7 @@ package struct CompiledSchema: Sendable {
     package func violations(of value: JSONView, limit: Int = 100, ignoringRequired: Bool = false) -> [Violation] {
         // Good values are the rule: they are told by the quick walk, which keeps no path and makes no message.
         if limit < 1 || isValid(value, ignoringRequired: ignoringRequired) { return [] }
-        return value.document.bytes.withUnsafeBytes { bytes in
-            var walk = SchemaWalk(program, bytes, value, ignoringRequired: ignoringRequired)
+        return SchemaWalk.over(value, by: program, ignoringRequired: ignoringRequired) { walk in
             walk.limit = limit
             walk.isCollecting = true
             _ = walk.check(program.root, value)
@@ -97,9 +96,8 @@ package struct CompiledSchema: Sendable {
 
     /// True when `value` satisfies the schema; stops at the first violation and allocates nothing for a plain object.
     package func isValid(_ value: JSONView, ignoringRequired: Bool = false) -> Bool {
-        value.document.bytes.withUnsafeBytes { bytes in
-            var walk = SchemaWalk(program, bytes, value, ignoringRequired: ignoringRequired)
-            return walk.check(program.root, value) && !walk.isExhausted
+        SchemaWalk.over(value, by: program, ignoringRequired: ignoringRequired) { walk in
+            walk.check(program.root, value) && !walk.isExhausted
         }
     }
 }

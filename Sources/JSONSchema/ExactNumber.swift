@@ -89,8 +89,8 @@ struct ExactNumber: Equatable, Sendable {
     }
 }
 
-/// A number of a schema that values are measured against.
-struct NumberBound: Sendable {
+/// A number of a schema that values are measured against. A class, so that handing it on costs one count.
+final class NumberBound: Sendable {
     let exact: ExactNumber?
     let decimal: JSONDecimal
     let text: String

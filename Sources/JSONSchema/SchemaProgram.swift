@@ -8,7 +8,7 @@ import JSON
 // Everything that can be decided once is decided by the compiler: references are numbers, names are sorted, patterns are
 // compiled, constants are documents. The program is never changed afterwards and may be shared.
 
-/// The kinds that a value may have. Bits 0–5 are those of `JSONKind`; `integer` narrows `number`.
+/// The kinds that a value may have. `integer` narrows `number`.
 struct KindSet: OptionSet, Equatable, Sendable {
     let rawValue: UInt8
     static let integer = KindSet(rawValue: 1 << 6)
@@ -16,8 +16,18 @@ struct KindSet: OptionSet, Equatable, Sendable {
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    /// Spelled out, because `rawValue` of another module's type is a call, and this is asked of every value.
     @inline(__always)
-    init(_ kind: JSONKind) { rawValue = 1 << kind.rawValue }
+    init(_ kind: JSONKind) {
+        switch kind {
+        case .null: rawValue = 1 << 0
+        case .bool: rawValue = 1 << 1
+        case .number: rawValue = 1 << 2
+        case .string: rawValue = 1 << 3
+        case .array: rawValue = 1 << 4
+        case .object: rawValue = 1 << 5
+        }
+    }
 
     /// The kinds that a name of the keyword `type` stands for; nil for a name that is none.
     static func named(_ name: String) -> KindSet? {
@@ -187,6 +197,8 @@ final class SchemaProgram: Sendable {
     let objects: ContiguousArray<SchemaRule<ObjectRule>>
     let logics: ContiguousArray<SchemaRule<LogicRule>>
     let dynamic: [DynamicTarget]
+    /// True if what a dynamic reference means depends on the way that led to it.
+    let usesScope: Bool
     let options: SchemaOptions
     /// `options.externalArrays`, sorted and split into tokens.
     let externalArrays: [[String]]
@@ -202,6 +214,7 @@ final class SchemaProgram: Sendable {
         objects = parts.objects
         logics = parts.logics
         dynamic = parts.dynamic
+        usesScope = parts.dynamic.contains { $0.nodes.count > 1 }
         self.options = options
         externalArrays = options.externalArrays.sorted().compactMap { JSONPointer.tokens($0) }
         self.patterns = patterns

@@ -15,11 +15,14 @@ import JSON
 // schemas. A walk that exceeds a bound refuses the value, whatever `not` would make of that.
 
 struct SchemaWalk {
-    /// Schemas inside each other: 128 levels of the value, with a chain of 15 schemas at each.
-    static let depthCeiling = 2_000
+    /// Schemas inside each other: 128 levels of the value, with a chain of 6 more schemas at each. A level takes up to
+    /// 2.3 KB of stack, so this is 2.3 MB.
+    static let depthCeiling = 1_000
     /// Schemas tried: this many, and `stepsPerByte` more for each byte of the value.
-    static let stepFloor = 100_000
-    static let stepsPerByte = 16
+    static let stepFloor = 20_000
+    static let stepsPerByte = 4
+    /// Patterns that exceed their limits before the walk is given up: each of them is as dear as ten thousand steps.
+    static let overrunCeiling = 3
 
     enum Step {
         case member(JSONView)
@@ -33,6 +36,8 @@ struct SchemaWalk {
     }
 
     let program: SchemaProgram
+    /// Those of the program, without counting references to them.
+    let nodes: UnsafeBufferPointer<SchemaNode>
     /// The text of the document that the value belongs to.
     let bytes: UnsafeRawBufferPointer
     let nullIsAbsent: Bool
@@ -51,18 +56,35 @@ struct SchemaWalk {
     private var external: [Int] = []
     private var steps: Int
     private var depth = 0
+    private var overruns = 0
 
-    init(_ program: SchemaProgram, _ bytes: UnsafeRawBufferPointer, _ value: JSONView, ignoringRequired: Bool) {
+    private init(
+        _ program: SchemaProgram, _ nodes: UnsafeBufferPointer<SchemaNode>, _ bytes: UnsafeRawBufferPointer,
+        _ value: JSONView, ignoringRequired: Bool
+    ) {
         self.program = program
+        self.nodes = nodes
         self.bytes = bytes
         self.ignoringRequired = ignoringRequired
         nullIsAbsent = program.options.nullIsAbsent
-        usesScope = program.dynamic.contains { $0.nodes.count > 1 }
+        usesScope = program.usesScope
         steps = Self.stepFloor + Self.stepsPerByte * value.sourceRange.count
         for tokens in program.externalArrays {
             var view: JSONView? = value
             for token in tokens { view = view?[name: token] }
             if let view, view.kind == .array { external.append(view.sourceRange.lowerBound) }
+        }
+    }
+
+    /// Makes a walk over `value` and hands it to `body`, which may not keep it: it points into the program and the text.
+    static func over<Result>(
+        _ value: JSONView, by program: SchemaProgram, ignoringRequired: Bool, _ body: (inout SchemaWalk) -> Result
+    ) -> Result {
+        value.document.bytes.withUnsafeBytes { bytes in
+            program.nodes.withUnsafeBufferPointer { nodes in
+                var walk = SchemaWalk(program, nodes, bytes, value, ignoringRequired: ignoringRequired)
+                return body(&walk)
+            }
         }
     }
 
@@ -77,9 +99,9 @@ struct SchemaWalk {
 
     /// True when `value` satisfies the schema with this number.
     mutating func check(_ number: Int32, _ value: JSONView) -> Bool {
-        let node = program.nodes[Int(number)]
+        let node = nodes[Int(number)]
         if node.acceptsAll { return true }
-        guard spend(1), depth < Self.depthCeiling else {
+        guard spend(1), depth < Self.depthCeiling, !isExhausted else {
             isExhausted = true
             return false
         }
@@ -110,20 +132,20 @@ struct SchemaWalk {
     private mutating func assertions(_ node: SchemaNode, _ value: JSONView) -> Bool {
         let kind = value.kind
         var good = true
-        if !node.kinds.contains(KindSet(kind)), !(kind == .number && isInteger(node.kinds, value)) {
+        if !node.kinds.contains(KindSet(kind)), !isInteger(node.kinds, value) {
             // Nothing else about a value of the wrong kind is worth saying.
             return fail("type", "Must be \(node.kinds.phrase).")
         }
-        if node.choice >= 0, !choice(program.choices[Int(node.choice)].content, value) { good = false }
+        if node.choice >= 0, !choice(program.choices[Int(node.choice)], value) { good = false }
         guard good || isCollecting else { return false }
         switch kind {
         case .number where node.number >= 0:
-            if !measure(program.numbers[Int(node.number)].content, text(of: value)) { good = false }
+            if !measure(program.numbers[Int(node.number)], text(of: value)) { good = false }
         case .string where node.text >= 0:
             let rule = program.texts[Int(node.text)]
-            if !withContents(of: value, { walk, text in walk.read(rule.content, text) }) { good = false }
+            if !withContents(of: value, { walk, text in walk.read(rule, text) }) { good = false }
         case .array where node.array >= 0:
-            if !elements(program.arrays[Int(node.array)].content, value) { good = false }
+            if !elements(program.arrays[Int(node.array)], value) { good = false }
         case .object where node.object >= 0:
             if !members(program.objects[Int(node.object)], value) { good = false }
         default: break
@@ -134,7 +156,8 @@ struct SchemaWalk {
     }
 
     private func isInteger(_ kinds: KindSet, _ value: JSONView) -> Bool {
-        kinds.contains(.integer) && ExactNumber.isWhole(text(of: value))
+        guard case .number = value.kind, kinds.contains(.integer) else { return false }
+        return ExactNumber.isWhole(text(of: value))
     }
 
     /// Pays for work; false when there is nothing left to pay with.
@@ -143,6 +166,17 @@ struct SchemaWalk {
         steps -= work
         if steps < 0 { isExhausted = true }
         return steps >= 0
+    }
+
+    /// Matches a pattern; nil when it exceeded its limits.
+    mutating func match(_ pattern: any PatternMatching, _ text: UnsafeRawBufferPointer) -> Bool? {
+        guard spend(1) else { return nil }
+        if let found = pattern.matches(text) { return found }
+        // Told as a violation where violations are kept. Elsewhere nothing may be concluded from it, in neither direction:
+        // under `not`, "not found" would make the value good.
+        overruns += 1
+        if !isCollecting || overruns > Self.overrunCeiling { isExhausted = true }
+        return nil
     }
 
     // MARK: Ways of checking
@@ -230,7 +264,10 @@ struct SchemaWalk {
     }
 
     @inline(__always)
-    func isAbsent(_ value: JSONView) -> Bool { nullIsAbsent && value.kind == .null }
+    func isAbsent(_ value: JSONView) -> Bool {
+        guard nullIsAbsent, case .null = value.kind else { return false }
+        return true
+    }
 }
 
 /// A set of places in a container.

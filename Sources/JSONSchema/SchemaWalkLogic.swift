@@ -77,16 +77,23 @@ extension SchemaWalk {
         let likely = numbers.filter { isMeant($0, value) }
         let before = violations.count
         if likely.count == 1, !check(likely[0], value), violations.count > before { return false }
+        // None has looked at anything, but that does not make the parts unknown: one fault, one violation.
+        if isTracking {
+            for place in 0..<value.count {
+                evaluations[evaluations.count - 1].members.insert(place)
+                evaluations[evaluations.count - 1].elements.insert(place)
+            }
+        }
         return fail(keyword, "Must be one of the alternatives that the schema lists, but is none of them.")
     }
 
     /// True unless the kind of the value, or a member that the alternative pins to other values, rules it out.
     private mutating func isMeant(_ number: Int32, _ value: JSONView) -> Bool {
-        var node = program.nodes[Int(number)]
+        var node = nodes[Int(number)]
         for _ in 0..<8 where node.logic >= 0 {
             let reference = program.logics[Int(node.logic)].content.reference
             guard reference >= 0, node.object < 0, node.kinds == .everything else { break }
-            node = program.nodes[Int(reference)]
+            node = nodes[Int(reference)]
         }
         if node.refusesAll { return false }
         let kind = value.kind
@@ -96,7 +103,7 @@ extension SchemaWalk {
         guard isKind, kind == .object, node.object >= 0 else { return isKind }
         let rule = program.objects[Int(node.object)].content
         for (name, property) in zip(rule.names, rule.properties) where property.isDeclared {
-            guard program.nodes[Int(property.node)].choice >= 0, let member = value[name: name], !isAbsent(member)
+            guard nodes[Int(property.node)].choice >= 0, let member = value[name: name], !isAbsent(member)
             else { continue }
             if !holds(property.node, member) { return false }
         }
@@ -114,7 +121,7 @@ extension SchemaWalk {
             return number < 0 || isExternal(value) || unevaluatedElements(number, value)
         case .object where node.object >= 0:
             let number = program.objects[Int(node.object)].content.unevaluated
-            return number < 0 || unevaluatedMembers(number, value)
+            return number < 0 || unevaluatedMembers(number, value, node)
         default: return true
         }
     }
@@ -124,7 +131,7 @@ extension SchemaWalk {
         let own = evaluations.count - 1
         for (place, element) in value.elements.enumerated() where !evaluations[own].elements.contains(place) {
             evaluations[own].elements.insert(place)
-            if program.nodes[Int(number)].refusesAll {
+            if nodes[Int(number)].refusesAll {
                 path.append(.element(place))
                 good = fail("unevaluatedItems", "No value is allowed here.")
                 path.removeLast()
@@ -136,17 +143,21 @@ extension SchemaWalk {
         return good
     }
 
-    private mutating func unevaluatedMembers(_ number: Int32, _ value: JSONView) -> Bool {
+    private mutating func unevaluatedMembers(_ number: Int32, _ value: JSONView, _ node: SchemaNode) -> Bool {
         var good = true
+        // Only for messages: what the schema and those over the same value declare.
+        let names = isCollecting ? declaredNames(node, depth: 0) : []
         var place = -1
         let own = evaluations.count - 1
         for (key, member) in value.members {
             place += 1
             if isAbsent(member) || evaluations[own].members.contains(place) { continue }
             evaluations[own].members.insert(place)
-            if program.nodes[Int(number)].refusesAll {
+            if nodes[Int(number)].refusesAll {
                 path.append(.member(key))
-                good = fail("unevaluatedProperties", "This property is not known.")
+                good = fail(
+                    "unevaluatedProperties", "This property is not known.",
+                    suggestion: DidYouMean.nearest(key.string ?? "", among: names))
                 path.removeLast()
             } else if !child(number, member, .member(key)) {
                 good = false
@@ -154,6 +165,28 @@ extension SchemaWalk {
             guard good || isCollecting else { return false }
         }
         return good
+    }
+}
+
+extension SchemaWalk {
+    private func declaredNames(_ node: SchemaNode, depth: Int) -> [String] {
+        guard depth < 8 else { return [] }
+        var names: [String] = []
+        var parts: [Int32] = []
+        if node.object >= 0 {
+            let rule = program.objects[Int(node.object)].content
+            names = rule.declaredNames
+            parts = rule.dependencies.map { $0.node }
+        }
+        if node.logic >= 0 {
+            let rule = program.logics[Int(node.logic)].content
+            parts += [rule.reference] + rule.allOf + rule.anyOf + rule.oneOf
+            parts += [rule.condition, rule.consequence, rule.alternative]
+        }
+        for part in parts where part >= 0 && names.count < 1_000 {
+            names += declaredNames(nodes[Int(part)], depth: depth + 1)
+        }
+        return names
     }
 }
 

@@ -10,61 +10,59 @@ private func counted(_ count: Int, _ thing: String, _ things: String? = nil) -> 
 // MARK: - Scalars
 
 extension SchemaWalk {
-    mutating func choice(_ rule: borrowing ChoiceRule, _ value: JSONView) -> Bool {
-        if value.kind == .string {
-            let strings = rule.strings
-            if withContents(of: value, { _, text in strings.find(text) >= 0 }) { return true }
+    mutating func choice(_ box: SchemaRule<ChoiceRule>, _ value: JSONView) -> Bool {
+        if case .string = value.kind {
+            if withContents(of: value, { _, text in box.content.strings.find(text) >= 0 }) { return true }
         } else {
-            for other in rule.others where other.kind == value.kind {
+            for other in box.content.others where other.kind == value.kind {
                 if isEqual(value, other) { return true }
             }
         }
-        let phrase = rule.phrase
-        return fail(rule.keyword, rule.keyword == "const" ? "Must be \(phrase)." : "Must be one of \(phrase).")
+        let keyword = box.content.keyword
+        return fail(keyword, "Must be \(keyword == "const" ? "" : "one of ")\(box.content.phrase).")
     }
 
-    mutating func measure(_ rule: borrowing NumberRule, _ text: UnsafeRawBufferPointer) -> Bool {
+    mutating func measure(_ box: SchemaRule<NumberRule>, _ text: UnsafeRawBufferPointer) -> Bool {
         var good = true
-        if let bound = rule.minimum, bound.compare(text) < 0 {
+        if let bound = box.content.minimum, bound.compare(text) < 0 {
             good = fail("minimum", "Must be at least \(bound.text).")
         }
-        if let bound = rule.exclusiveMinimum, bound.compare(text) <= 0 {
+        if let bound = box.content.exclusiveMinimum, bound.compare(text) <= 0 {
             good = fail("exclusiveMinimum", "Must be greater than \(bound.text).")
         }
-        if let bound = rule.maximum, bound.compare(text) > 0 {
+        if let bound = box.content.maximum, bound.compare(text) > 0 {
             good = fail("maximum", "Must be at most \(bound.text).")
         }
-        if let bound = rule.exclusiveMaximum, bound.compare(text) >= 0 {
+        if let bound = box.content.exclusiveMaximum, bound.compare(text) >= 0 {
             good = fail("exclusiveMaximum", "Must be less than \(bound.text).")
         }
-        if let bound = rule.multipleOf, !bound.divides(text) {
+        if let bound = box.content.multipleOf, !bound.divides(text) {
             good = fail("multipleOf", "Must be a multiple of \(bound.text).")
         }
         return good
     }
 
-    mutating func read(_ rule: borrowing TextRule, _ text: UnsafeRawBufferPointer) -> Bool {
+    mutating func read(_ box: SchemaRule<TextRule>, _ text: UnsafeRawBufferPointer) -> Bool {
         var good = true
-        if rule.needsLength {
+        if box.content.needsLength {
             let length = TextScan.scalars(text)
-            let (minimum, maximum) = (rule.minimum, rule.maximum)
-            if length < minimum {
-                good = fail("minLength", "Must have at least \(counted(minimum, "character")).")
+            if length < box.content.minimum {
+                good = fail("minLength", "Must have at least \(counted(box.content.minimum, "character")).")
             }
-            if length > maximum {
-                good = fail("maxLength", "Must have at most \(counted(maximum, "character")).")
+            if length > box.content.maximum {
+                good = fail("maxLength", "Must have at most \(counted(box.content.maximum, "character")).")
             }
             guard good || isCollecting else { return false }
         }
-        if let format = rule.format, !(text.isEmpty && program.options.emptyTextHasAnyFormat),
+        if let format = box.content.format, !(text.isEmpty && program.options.emptyTextHasAnyFormat),
             !format.accepts(text, program)
         {
             good = fail("format", "Must be \(format.phrase).")
         }
         guard good || isCollecting else { return false }
-        if let pattern = rule.pattern {
-            let source = rule.patternText
-            switch pattern.matches(text) {
+        if let pattern = box.content.pattern {
+            let source = box.content.patternText
+            switch match(pattern, text) {
             case true: break
             case false: good = fail("pattern", "Must match the pattern \(source).")
             case nil: good = fail("pattern", "Takes more steps to match the pattern \(source) than the limit allows.")
@@ -77,7 +75,8 @@ extension SchemaWalk {
 // MARK: - Arrays
 
 extension SchemaWalk {
-    mutating func elements(_ rule: ArrayRule, _ value: JSONView) -> Bool {
+    mutating func elements(_ box: SchemaRule<ArrayRule>, _ value: JSONView) -> Bool {
+        let rule = box.content
         var good = true
         let count = value.count
         if count < rule.minimum {
@@ -94,7 +93,7 @@ extension SchemaWalk {
                 let number = isPrefix ? rule.prefix[place] : rule.items
                 guard number >= 0 else { break }
                 if isTracking { evaluations[evaluations.count - 1].elements.insert(place) }
-                if program.nodes[Int(number)].refusesAll {
+                if nodes[Int(number)].refusesAll {
                     good = refuseElement(place, isPrefix ? "prefixItems" : "items", rule.prefix.count)
                 } else if !child(number, element, .element(place)) {
                     good = false
@@ -207,7 +206,7 @@ extension SchemaWalk {
     private mutating func member(
         _ number: Int32, _ key: JSONView, _ value: JSONView, _ keyword: String, _ box: SchemaRule<ObjectRule>
     ) -> Bool {
-        guard program.nodes[Int(number)].refusesAll else { return child(number, value, .member(key)) }
+        guard nodes[Int(number)].refusesAll else { return child(number, value, .member(key)) }
         path.append(.member(key))
         defer { path.removeLast() }
         if keyword == "properties" || keyword == "patternProperties" {
@@ -224,8 +223,8 @@ extension SchemaWalk {
         var good = true
         for pattern in box.content.patterns {
             var found: Bool?
-            _ = withContents(of: key) { _, text in
-                found = pattern.matcher.matches(text)
+            _ = withContents(of: key) { walk, text in
+                found = walk.match(pattern.matcher, text)
                 return true
             }
             switch found {

@@ -13,6 +13,8 @@ private func message(_ line: JSONValue) -> String { line["error"]?["message"]?.s
         for index in 0..<10_000 {
             stream += Array(#"{"jsonrpc":"2.0","method":"echo","params":{"a":\#(index)},"id":\#(index)}"#.utf8) + [0x0A]
         }
+        let clock = ContinuousClock()
+        let start = clock.now
         for piece in [1000, 65_536, stream.count] {
             var dialogue = Dialogue()
             for at in stride(from: 0, to: stream.count, by: piece) {
@@ -22,6 +24,8 @@ private func message(_ line: JSONValue) -> String { line["error"]?["message"]?.s
             #expect(lines.count == 10_000)
             #expect(lines.enumerated().allSatisfy { summary($0.element) == "result \($0.offset) \($0.offset)" })
         }
+        // Unoptimised it takes about a second; what a line costs must not grow with what stands behind it.
+        #expect(start.duration(to: clock.now) < .seconds(20))
     }
 
     /// The owner may stop after some calls and go on later; nothing is lost while bytes go on coming.
@@ -68,6 +72,39 @@ private func message(_ line: JSONValue) -> String { line["error"]?["message"]?.s
         dialogue.feed("x\n\(ping)\n")
         #expect(try dialogue.lines.map(summary) == [Vector.parseError, "result 1 null"])
         #expect(!dialogue.conversation.lineStarted)
+    }
+
+    /// Also while the owner takes nothing: what is skipped is not even kept until it does.
+    @Test func skippedBytesAreNotKept() {
+        var conversation = Conversation()
+        func receive(_ text: String) { Array(text.utf8).withUnsafeBytes { conversation.receive($0) } }
+        receive("nope")
+        guard case .refused = conversation.next(drained: false) else {
+            Issue.record("a bad line was not refused")
+            return
+        }
+        while conversation.next(drained: false) != nil {}
+        for _ in 0..<10 { receive(String(repeating: "x", count: 1000)) }
+        #expect(conversation.bufferedBytes == 0 && conversation.lineStarted)
+        receive("x\n[")
+        #expect(conversation.bufferedBytes == 1)
+    }
+
+    /// One byte is looked at once, however small the pieces: else this takes minutes.
+    @Test func longStringsInTheSmallestPieces() throws {
+        let clock = ContinuousClock()
+        let start = clock.now
+        // The space makes pieces of three bytes cut each of the letters of three bytes.
+        for (letter, count, piece) in [("x", 60_000, 1), ("漢", 60_000, 3), ("\\u6f22", 10_000, 1)] {
+            let text = String(repeating: letter, count: count)
+            let line = Array(#" {"jsonrpc":"2.0","method":"echo","params":{"a":"\#(text)"},"id":1}"#.utf8) + [0x0A]
+            var dialogue = Dialogue()
+            for at in stride(from: 0, to: line.count, by: piece) {
+                dialogue.feed(line[at..<min(at + piece, line.count)])
+            }
+            #expect(try dialogue.lines.first?["result"]?.string?.count == count)
+        }
+        #expect(start.duration(to: clock.now) < .seconds(30))
     }
 
     @Test func prettyPrintedJSONIsToldWhy() throws {
@@ -169,6 +206,15 @@ private func message(_ line: JSONValue) -> String { line["error"]?["message"]?.s
         var spaces = Dialogue(FramingCeilings(line: 20))
         spaces.feed("[1]" + String(repeating: " ", count: 30) + "\n[]\n")
         #expect(try spaces.lines.map(summary) == [Self.tooLarge, Vector.badRequest])
+    }
+
+    /// The ceiling holds for a last line that nobody had looked at before the end, too.
+    @Test func theLastLineIsTooLong() throws {
+        var dialogue = Dialogue(FramingCeilings(line: 64))
+        let text = "[]\n[" + String(repeating: "1,", count: 100)
+        Array(text.utf8).withUnsafeBytes { dialogue.conversation.receive($0) }
+        dialogue.end()
+        #expect(try dialogue.lines.map(summary) == [Vector.badRequest, Self.tooLarge])
     }
 
     /// Lines over 64 KiB are handed over with their buffer; what follows them in it must not be lost.

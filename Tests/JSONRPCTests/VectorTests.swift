@@ -72,6 +72,9 @@ struct Vector: Sendable, CustomTestStringConvertible {
         Vector(#"{"jsonrpc":"2.0","method":"foobar","id":"1"}"#, #"error "1" -32601 method_not_found"#),
         Vector(#"{"jsonrpc":"2.0","method":"rpc.nope","id":1}"#, "error 1 -32601 method_not_found"),
         Vector(#"{"jsonrpc":"2.0","method":"$/cancelRequest","id":1}"#, "error 1 -32601 method_not_found"),
+        Vector(
+            #"{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":1},"id":2}"#, "error 2 -32601 method_not_found"
+        ),
         Vector(#"{"jsonrpc":"2.0","method":"echo","params":[],"id":1}"#, "error 1 -32602 invalid_params"),
         Vector(#"{"jsonrpc":"2.0","method":"echo","params":[1],"id":2}"#, "error 2 -32602 invalid_params"),
         Vector(#"{"jsonrpc":"2.0","method":"echo","params":[1,2],"id":1}"#, "error 1 -32602 invalid_params"),

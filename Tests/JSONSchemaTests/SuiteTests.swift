@@ -6,7 +6,9 @@ import Testing
 /// The official test suite, draft 2020-12: all required files, and the optional ones about what is offered here.
 /// `Tests/Support/fetch_json_schema_suite.sh` brings it.
 @Suite struct SuiteTests {
-    static let folder = ProcessInfo.processInfo.environment["PUSHGATE_JSON_SCHEMA_SUITE"]
+    static let folder = ProcessInfo.processInfo.environment["PUSHGATE_JSON_SCHEMA_SUITE"].flatMap {
+        $0.isEmpty ? nil : $0
+    }
 
     static let optional = [
         "anchor", "bignum", "dynamicRef", "float-overflow", "format-assertion", "id", "no-schema",

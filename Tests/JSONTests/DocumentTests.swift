@@ -46,7 +46,7 @@ private func parse(_ text: String) throws -> JSONView { try JSONDocument(parsing
             #expect(view.count == 10_000 && view["member9999"]?.integer == 9999)
             #expect(view.isEqual(to: try parse("{" + members.reversed().joined(separator: ",") + "}")))
         }
-        #expect(took < .seconds(2), "unoptimised, 2 x 10,000 members: \(took)")
+        #expect(took < .seconds(10), "unoptimised it takes a fraction of a second: \(took)")
         for text in [
             "{" + members.joined(separator: ",") + ",\"member0\":1}"
         ] {

@@ -71,7 +71,7 @@ def run(socket: str, count: int) -> None:
         print("%d contacts:" % count)
         began = time.monotonic()
         transfer = client.push(session, "crm-contact", contacts(count), progress=progress, wait=False)
-        summary = transfer.wait(progress=progress)
+        summary = transfer.wait(progress=progress).summary
         print("%s    %s in %.1f s" % ("\n" if sys.stdout.isatty() else "", summary, time.monotonic() - began))
 
 
