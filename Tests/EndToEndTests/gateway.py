@@ -71,6 +71,8 @@ class PipePeer(Peer):
         while not self.ended and time.monotonic() < deadline:
             self.lines(0.1)
         self.process.stdout.close()
+        # Until it is gone it holds the store, and the next process on it would be turned away.
+        self.process.wait(END_TIME)
 
     def wait(self):
         return self.process.wait(END_TIME)
