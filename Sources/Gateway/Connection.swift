@@ -155,6 +155,14 @@ package final class Connection {
         if inputEnded { server.inputDone(self) }
     }
 
+    /// A peer that has closed both directions hears nothing more, and the consumers that it read as are free for its
+    /// next connection at once. One that only ended its input still listens.
+    func dropSubscriptionsIfGone() {
+        guard !subscriptions.isEmpty, stream.isHungUp else { return }
+        for subscription in subscriptions.values { subscription.close() }
+        subscriptions = [:]
+    }
+
     private func endOfInput(_ failure: LoopFailure?) {
         guard !isClosed else { return }
         if failure != nil { return close() }
@@ -193,6 +201,7 @@ package final class Connection {
 
     /// Every second: lines that take too long, peers that take nothing, memory that came free.
     func check(now: UInt64) {
+        if inputEnded { server.inputDone(self) }
         if let began = lineBegan, now - began.time > server.ceilings.lineTime {
             server.log.info("line took too long", ("connection", String(number)))
             conversation.complain(ErrorReply(.lineTimeout))

@@ -53,6 +53,8 @@ package final class Server {
     private let started: UInt64
     private(set) var isDraining = false
     private(set) var isReady = false
+    /// Calls that came before the gateway was ready, in their order.
+    var whenReady: [() -> Void] = []
     private var drainDeadline: Timer?
     private var hasEnded = false
     /// The process is to end with this code; the loop has been emptied unless the code is not 0.
@@ -141,6 +143,9 @@ package final class Server {
         events.open { [self] in
             driver.resume { [self] in
                 isReady = true
+                let early = whenReady
+                whenReady = []
+                for call in early { call() }
                 log.info(
                     "ready", ("transfers", String(driver.machine.running)),
                     ("records", String(driver.machine.queuedRecords)))
@@ -235,9 +240,10 @@ package final class Server {
         if isDraining { drainStep() }
     }
 
-    /// A peer has ended its input. On a socket the connection ends when everything is answered; standard input ends the
-    /// gateway (K23).
+    /// A peer has ended its input. On a socket the connection ends when everything is answered, unless it still listens
+    /// to events; standard input ends the gateway (K23).
     func inputDone(_ connection: Connection) {
+        connection.dropSubscriptionsIfGone()
         guard connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
         if connection.peer != nil || !configuration.listen.isEmpty {
             connection.finish {}
