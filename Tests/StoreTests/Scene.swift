@@ -86,6 +86,10 @@ final class Scene {
 
     func reopen(settings: StoreSettings? = nil) throws {
         close()
+        try reopenClosed(settings: settings)
+    }
+
+    func reopenClosed(settings: StoreSettings? = nil) throws {
         loop = try Loop()
         store = try Store(loop: loop, path: path, settings: settings ?? self.settings)
         watch()
