@@ -101,7 +101,8 @@ import Testing
         let loop = try Loop()
         let store = try Store(loop: loop, path: path, settings: settings)
         let timer = EventLoop.Timer(loop: loop)
-        timer.start(after: 0, repeating: 5_000_000) { if size(path) > 400_000 { loop.stop() } }
+        let end = Date(timeIntervalSinceNow: 10)
+        timer.start(after: 0, repeating: 5_000_000) { if size(path) > 400_000 || Date() > end { loop.stop() } }
         loop.run()
         timer.close()
         #expect(size(path) > 400_000)

@@ -14,6 +14,7 @@ final class Scene {
     private(set) var store: Store
     private(set) var failures: [StoreFailure] = []
     let settings: StoreSettings
+    private var isClosing = false
 
     init(settings: StoreSettings = StoreSettings()) throws {
         folder = URL(fileURLWithPath: NSTemporaryDirectory()).appendingPathComponent("store-\(UUID().uuidString)")
@@ -33,11 +34,18 @@ final class Scene {
         }
     }
 
-    /// Runs the loop until `start`'s argument was called, or the store failed.
+    /// Runs the loop until `start`'s argument was called, or the store failed; not at all when it failed before.
     func wait(_ start: (@escaping () -> Void) -> Void) {
+        guard failures.isEmpty || isClosing else { return }
         let loop = loop
+        let watchdog = EventLoop.Timer(loop: loop)
+        watchdog.start(after: 60_000_000_000) {
+            Issue.record("The store does not answer.")
+            loop.stop()
+        }
         start { loop.stop() }
         loop.run()
+        watchdog.close()
     }
 
     /// True when the changes came to disk.
@@ -80,7 +88,9 @@ final class Scene {
     }
 
     func close() {
+        isClosing = true
         wait { store.close($0) }
+        isClosing = false
         #expect(loop.close())
     }
 
