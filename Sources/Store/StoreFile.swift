@@ -44,7 +44,7 @@ struct StoreFile {
     /// The version of the schema, 0 in an empty file. Changes nothing. Throws `newerSchema`, `foreign`, `damaged` and what
     /// SQLite reports.
     func schemaVersion(lockMilliseconds: Int32) throws(StoreFailure) -> Int32 {
-        let database = try Database(path: path, access: .look, lockMilliseconds: lockMilliseconds)
+        let database = try Database(path: path, access: .look(hasLog: logBytes > 0), lockMilliseconds: lockMilliseconds)
         let version = Int32(truncatingIfNeeded: try database.integer("PRAGMA user_version", "ask for schema version"))
         let application = try database.integer("PRAGMA application_id", "ask for application")
         let tables = try database.integer("SELECT count(*) FROM sqlite_schema", "ask for tables")
