@@ -210,10 +210,10 @@ private final class Push {
             server.turn.commit([.sessionDeleted(row.session, forgetting: nil)]) {}
             return responder.error(.sessionNotFound)
         }
-        let fits = server.driver.machine.hasRoom(for: row.account, records: direct?.count ?? .max)
+        if let count = direct?.count, !server.driver.machine.hasRoom(for: row.account, records: count) { direct = nil }
         watch(row)
         if params["synchronous"]?.bool != true { respond(row, duplicate: false) }
-        server.driver.tell(.accepted(row, records: fits ? direct : nil))
+        server.driver.tell(.accepted(row, records: direct))
         if params["synchronous"]?.bool == true { respond(row, duplicate: false) }
     }
 
