@@ -82,7 +82,10 @@ package final class Server {
         }
         turn = Turn(store: store)
         slices = Slices(loop: loop)
-        patterns = PatternMatcher()
+        guard let patterns = PatternMatcher() else {
+            throw StartFailure(description: "The pattern library gives no memory for its limits.", exitCode: 70)
+        }
+        self.patterns = patterns
         do {
             catalogue = try Catalogue()
             methods = try Methods(patterns: patterns)

@@ -83,6 +83,8 @@ def main() -> int:
             [binary, "serve", "--listen", "unix:" + socket, "--store", str(Path(folder, "store.db")), "--log", "warning"]
         )
         try:
+            while not Path(socket).exists() and gateway.poll() is None:
+                time.sleep(0.005)
             run(socket, count)
         finally:
             gateway.terminate()
