@@ -7,6 +7,8 @@ import statistics
 import subprocess
 import time
 
+from .wire import Misbehaviour
+
 CORES = sorted(os.sched_getaffinity(0))
 SERVER = str(CORES[0])
 CLIENT = str(CORES[1 % len(CORES)])
@@ -87,12 +89,16 @@ def facts(folder):
 
 
 def run(command, cores=None, **options):
-    """Runs a program to its end and reads the JSON that it prints. Raises CalledProcessError with its stderr."""
+    """Runs a program to its end and reads the JSON that it prints.
+
+    Raises Misbehaviour with what it says on stderr when it is not content.
+    """
     if cores:
         command = ["taskset", "-c", cores, *command]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600, **options
     )
     if done.returncode:
-        raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
+        said = done.stderr.decode(errors="replace").strip()
+        raise Misbehaviour(said or f"{os.path.basename(command[0])} ended with {done.returncode}")
     return json.loads(done.stdout)

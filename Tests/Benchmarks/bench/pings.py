@@ -3,6 +3,7 @@
 from . import machine
 from .servers import Unavailable
 from .table import Group
+from .wire import Misbehaviour
 
 PING = '{"jsonrpc":"2.0","id":%i,"method":"ping"}'
 RESULT = '"result":{}'
@@ -31,10 +32,23 @@ def _contestants(workshop, names, group, scale):
         try:
             found.append(Contestant(name, start(), request, want, framing, int(count * scale)))
         except Unavailable as why:
-            if name == "pushgate":
-                raise
             group.skip(name, why)
     return found
+
+
+def _ask(workshop, one, contestants, group, **options):
+    """Sends a contestant's requests. A reference that fails is out; nothing is returned for it."""
+    try:
+        return workshop.requests(
+            one.server.path, one.request, one.want, one.count, framing=one.framing, **options)
+    except Misbehaviour as why:
+        if one.name == "pushgate":
+            raise
+        group.skip(one.name, why)
+        group.series.pop(one.name, None)
+        contestants.remove(one)
+        one.server.stop()
+        return None
 
 
 def _stop(contestants):
@@ -51,10 +65,11 @@ def pipelined(workshop, rounds, scale):
     contestants = _contestants(workshop, names, group, scale)
     try:
         for turn in range(-1, rounds):
-            for one in contestants:
+            for one in list(contestants):
                 before = machine.cpu_seconds(one.server.pid)
-                figures = workshop.requests(
-                    one.server.path, one.request, one.want, one.count, depth=DEPTH, framing=one.framing)
+                figures = _ask(workshop, one, contestants, group, depth=DEPTH)
+                if not figures:
+                    continue
                 used = machine.cpu_seconds(one.server.pid) - before
                 # The first time warms caches, and node's compiler.
                 if turn >= 0:
@@ -79,10 +94,9 @@ def alone(workshop, rounds, scale):
     contestants = _contestants(workshop, ["pushgate", "C echo", "node echo", "ovsdb echo"], middle, 0.15 * scale)
     try:
         for turn in range(-1, rounds):
-            for one in contestants:
-                figures = workshop.requests(
-                    one.server.path, one.request, one.want, one.count, framing=one.framing, cores=machine.SERVER)
-                if turn >= 0:
+            for one in list(contestants):
+                figures = _ask(workshop, one, contestants, middle, cores=machine.SERVER)
+                if figures and turn >= 0:
                     middle.add(one.name, figures["p50"])
                     tail.add(one.name, figures["p99"])
     finally:

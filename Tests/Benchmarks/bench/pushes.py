@@ -8,7 +8,7 @@ from . import machine
 from .pings import PING, RESULT
 from .servers import Unavailable
 from .table import Group
-from .wire import encode, expect, until_done
+from .wire import Misbehaviour, encode, expect, until_done
 
 DEPTH = 64
 # No match keys: what is measured is keeping and applying, as the C program does it.
@@ -109,8 +109,10 @@ def accepted(workshop, rounds, scale):
     except Unavailable as why:
         ovsdb = None
         accept.skip("ovsdb durable transact", why)
+    flushes = []
     try:
         for _ in range(rounds):
+            flushes += machine.flush_times(workshop.scratch, 100)
             for way in WAYS:
                 way.measure(workshop, count, accept, complete)
             for (size, keys), name in GROUPS.items():
@@ -134,6 +136,7 @@ def accepted(workshop, rounds, scale):
     accept.ratio(WAYS[0].name, "ovsdb durable transact", at_least=10)
     said = "; ".join(f"{way.name[10:]} {sorted(way.commits)[len(way.commits) // 2]:,}" for way in WAYS)
     accept.say(f"commits until the last of {count:,} pushes was accepted: {said}")
+    accept.say(f"one fdatasync meanwhile: p50 {machine.p50_p99(flushes)[0]:,.0f} µs")
     complete.say("The C program writes the rows of the store alone, pushgate those and the provider's file.")
     yield accept
     yield complete
@@ -281,5 +284,5 @@ class _Pinging:
             output, errors = self.process.communicate()
         if kind is None:
             if self.process.returncode:
-                raise subprocess.CalledProcessError(self.process.returncode, self.command, output, errors)
+                raise Misbehaviour(errors.decode(errors="replace").strip() or "the pinging client failed")
             self.figures = json.loads(output)

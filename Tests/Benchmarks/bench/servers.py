@@ -11,7 +11,7 @@ import sys
 import time
 
 from . import machine
-from .wire import Wire
+from .wire import Misbehaviour, Wire
 
 _running = []
 _die_with_parent = ctypes.CDLL(None).prctl
@@ -24,6 +24,9 @@ class Unavailable(Exception):
 
 class Server:
     """A process that listens on a Unix socket."""
+
+    # Of a gateway: that it ends with 0 when it is told to.
+    must_end_well = False
 
     def __init__(self, command, path, cores, log):
         self.path = path
@@ -45,8 +48,7 @@ class Server:
         end = time.monotonic() + 20
         while time.monotonic() < end:
             if self.process.poll() is not None:
-                with open(self.log, encoding="utf-8", errors="replace") as file:
-                    raise Unavailable(f"it ended with {self.process.returncode}: {file.read()[-500:].strip()}")
+                raise Unavailable(f"it ended with {self.process.returncode}: {self._said()}")
             probe = socket.socket(socket.AF_UNIX)
             try:
                 probe.connect(self.path)
@@ -57,11 +59,17 @@ class Server:
                 probe.close()
         raise Unavailable("it did not listen within 20 s")
 
+    def _said(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()[-500:].strip() or "it said nothing"
+
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.stop()
+        if kind is None and self.must_end_well and self.process.returncode:
+            raise Misbehaviour(f"the gateway ended with {self.process.returncode}: {self._said()}")
 
     def stop(self):
         if self.process.poll() is None:
@@ -117,10 +125,15 @@ class Workshop:
     def gateway(self, cores=machine.SERVER, options=(), folder=None):
         folder = folder or self.folder()
         path = os.path.join(folder, "s")
-        return Server(
-            [self.gateway_binary, "serve", "--listen", f"unix:{path}", "--store", os.path.join(folder, "store.db"),
-             "--log", "warning", "--drain", "300ms", *options],
-            path, cores, os.path.join(folder, "log"))
+        command = [
+            self.gateway_binary, "serve", "--listen", f"unix:{path}", "--store", os.path.join(folder, "store.db"),
+            "--log", "warning", "--drain", "300ms", *options]
+        try:
+            server = Server(command, path, cores, os.path.join(folder, "log"))
+        except Unavailable as why:
+            raise Misbehaviour(f"the gateway did not start: {why}") from why
+        server.must_end_well = True
+        return server
 
     def echo(self, cores=machine.SERVER, replay=None):
         return self._simple([self.echo_binary], cores, *([replay] if replay else []))
@@ -163,6 +176,8 @@ class Workshop:
         words = [os.path.join(folder, "c.db"), transfers, group, records, keys, rows]
         try:
             return machine.run([self._commit_binary, *map(str, words)], cores)
+        except Misbehaviour as why:
+            raise Unavailable(str(why)) from why
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -38,7 +38,7 @@ class Group:
     def limit(self, name, at_most=None, at_least=None):
         """How a contestant stands to a figure."""
         if name in self.series:
-            self._judge(f"{name}, {self.unit}", self.series[name], at_most, at_least)
+            self._judge(name, self.series[name], at_most, at_least)
 
     def _judge(self, name, values, at_most, at_least):
         middle = statistics.median(values)
@@ -54,14 +54,16 @@ class Group:
 
     def text(self):
         yield f"{self.title}  [{self.unit}; {self.where}; {_rounds(self.rounds)}]"
+        names = [*self.series, *(line["name"] for line in self.lines if line["kind"] == "ratio")]
+        width = max(map(len, names), default=0) + 2
         for name, values in self.series.items():
             spread = f"{number(min(values))} … {number(max(values))}" if len(values) > 1 else ""
-            yield f"    {name:<52}{number(statistics.median(values)):>12}   {spread}"
+            yield f"    {name:<{width}}{number(statistics.median(values)):>9}   {spread}".rstrip()
         for line in self.lines:
             if line["kind"] == "ratio":
                 spread = f"{number(line['least'])} … {number(line['most'])}" if line["least"] != line["most"] else ""
                 verdict = f"   target {line['target']}: {line['verdict']}" if line["target"] else ""
-                yield f"  = {line['name']:<52}{number(line['median']):>12}   {spread:<22}{verdict}".rstrip()
+                yield f"  = {line['name']:<{width}}{number(line['median']):>9}   {spread:<19}{verdict}".rstrip()
             elif line["kind"] == "skipped":
                 yield f"    {line['name']}: skipped, {line['why']}"
             else:

@@ -6,7 +6,7 @@ import time
 
 
 class Misbehaviour(Exception):
-    """The gateway gave an answer that is wrong. The benchmark ends red."""
+    """A server gave an answer that is wrong, or none. If it was the gateway, the benchmark ends red."""
 
 
 class Wire:

@@ -96,7 +96,8 @@ int main(int count, char **words) {
         int number = epoll_wait(events, ready, 64, 1000);
         // Heartbeats are no progress: the whole has an end.
         if (now() - start > patience) {
-            fprintf(stderr, "fan: after %d s only %ld of %ld events have arrived\n", patience, delivered, wanted * connections);
+            long all = wanted * connections;
+            fprintf(stderr, "fan: after %d s only %ld of %ld events have arrived\n", patience, delivered, all);
             return 1;
         }
         for (int i = 0; i < number; i++) receive(ready[i].data.ptr);
