@@ -104,10 +104,7 @@ def connections(workshop, _, __):
             _ping(server.path)
             before, _ = machine.memory(server.pid)
             for _ in range(CONNECTIONS):
-                one = socket.socket(socket.AF_UNIX)
-                open_ones.append(one)
-                one.settimeout(20)
-                one.connect(server.path)
+                open_ones.append(_dial(server.path))
             for one in open_ones:
                 one.sendall(PINGED)
             for one in open_ones:
@@ -123,6 +120,21 @@ def connections(workshop, _, __):
     group.add("pushgate, anonymous", anonymous / MEGABYTE)
     group.limit("pushgate, RSS", at_most=64)
     yield group
+
+
+def _dial(path):
+    """A connection; waits while the listener's backlog is full."""
+    end = time.monotonic() + 20
+    while True:
+        one = socket.socket(socket.AF_UNIX)
+        one.settimeout(20)
+        try:
+            one.connect(path)
+            return one
+        except BlockingIOError:
+            one.close()
+            expect(time.monotonic() < end, "no connection was accepted for 20 s")
+            time.sleep(0.001)
 
 
 def _raise_descriptors(count):

@@ -72,7 +72,7 @@ def _compile(workshop, compiler, package, name, words):
         [compiler, *words, "-o", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
         faults = [line for line in done.stdout.decode(errors="replace").splitlines() if "error" in line]
-        raise Unavailable(f"it does not compile ({package}): {(faults or ['?'])[0][-160:]}")
+        raise Unavailable(f"it does not compile ({package}): {(faults or ['?'])[0].split('error: ')[-1][:120]}")
     return program
 
 

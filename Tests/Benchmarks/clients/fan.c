@@ -2,10 +2,12 @@
 //
 //   fan SOCKET CONNECTIONS EVENTS SUBSCRIBE MARK
 //
-// Each connection sends the line SUBSCRIBE and reads until it has EVENTS lines that hold MARK. What follows `"cursor":`
-// in them must be the same on every connection, in the same order, and nothing may come twice in a row: that is one log,
-// seen by all. Prints {"seconds", "delivered", "bytes"} from the first line sent to the last event received; ends with 1
-// when a connection has seen something else, or not everything after 120 s.
+// Each connection sends the line SUBSCRIBE and reads until it has EVENTS lines that hold MARK. What follows
+// `"cursor":` in them must be the same on every connection, in the same order, and nothing may come twice in a row:
+// that is one log, seen by all.
+//
+// Prints {"seconds", "delivered", "bytes"}, from the first line sent to the last event received. Ends with 1 when a
+// connection has seen something else, or not everything after 120 s.
 
 #define _GNU_SOURCE
 #include <stdint.h>

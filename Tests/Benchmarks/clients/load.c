@@ -3,11 +3,12 @@
 //   load SOCKET REQUEST WANT FRAMING REQUESTS CONNECTIONS DEPTH [PAUSE SECONDS]
 //
 // In REQUEST, `%i` becomes the number of the request, `%o` a key in order, `%r` a key without order. A reply must hold
-// WANT and the `"id"` of a request that is waiting; replies may come in any order. FRAMING is `lines`; `braces` for
-// servers that put nothing between their replies; `plain` for lines without ids, in order, on one connection. DEPTH requests wait on each
-// connection. With PAUSE, one request at a time is due every PAUSE microseconds until standard input ends or SECONDS are
-// over; a request that could not be sent when it was due because the one before had no answer yet counts from when it
-// was due.
+// WANT and the `"id"` of a request that is waiting; replies may come in any order. FRAMING is `lines`, or `braces` for
+// servers that put nothing between their replies, or `plain` for lines without ids, in order, on one connection. DEPTH
+// requests wait on each connection.
+//
+// With PAUSE, one request at a time is due every PAUSE microseconds, until standard input ends or SECONDS are over. A
+// request that could not be sent in time, because the one before had no answer yet, counts from when it was due.
 //
 // Prints {"requests", "seconds", "p50", "p99", "max"}, latencies in microseconds. Ends with 1 and says why on the first
 // wrong reply, and when there is no reply for 30 s.

@@ -1,11 +1,11 @@
-// What the disk and SQLite allow: rows of the kinds that Pushgate's store keeps, written by one thread without a socket,
-// without JSON and without a second file. Same pragmas, same keys, same indexes.
+// What the disk and SQLite allow: rows of the kinds that Pushgate's store keeps, written by one thread, without a
+// socket, without JSON and without a second file. Same pragmas, same keys, same indexes.
 //
 //   commit FILE TRANSFERS GROUP RECORDS KEYS ROWS
 //
 // TRANSFERS of RECORDS records each; a commit every GROUP transfers, or every 1,000 records of a larger one.
-// KEYS is `order` or `random`: how internal ids follow one another. ROWS is `accept` (transfer, record) or `whole` (also
-// intent, outcome, ledger, events, and the transfer's end). Prints {"seconds": S, "commits": N}.
+// KEYS is `order` or `random`: how internal ids follow one another. ROWS is `accept` (transfer, record) or `whole`
+// (also intent, outcome, ledger, events, and the transfer's end). Prints {"seconds": S, "commits": N}.
 
 #include <sqlite3.h>
 #include <stdint.h>
@@ -98,7 +98,8 @@ static void write_record(sqlite3_int64 of, int ordinal, int is_random, int is_wh
     snprintf(remote, sizeof remote, "%llu", (unsigned long long)n + 101);
     int size = snprintf(
         data, sizeof data, "{\"first_name\":\"Ann\",\"last_name\":\"Example\",\"email\":\"%s@example.com\"}", key);
-    number(record, 1, of), number(record, 2, ordinal), text(record, 3, key), number(record, 5, (sqlite3_int64)scatter(n));
+    number(record, 1, of), number(record, 2, ordinal), text(record, 3, key);
+    number(record, 5, (sqlite3_int64)scatter(n));
     sqlite3_bind_blob(prepared[record], 4, data, size, SQLITE_STATIC);
     run(record);
     if (!is_whole) return;

@@ -1,5 +1,5 @@
-// The least that a server of lines can do: one thread, epoll, whole lines copied from the inbound buffer to the outbound
-// one, one write a read. Nothing is parsed. It is the floor of what the kernel costs.
+// The least that a server of lines can do: one thread, epoll, whole lines copied from one buffer to another,
+// one write a read. Nothing is parsed. It is the floor of what the kernel costs.
 //
 //   echo SOCKET            answers each line with itself
 //   echo SOCKET FILE       answers each line with the contents of FILE, line by line as the socket takes them
@@ -122,11 +122,12 @@ int main(int count, char **words) {
                 }
                 // Edge-triggered for writing, so that a socket with room is not reported over and over.
                 watch(accepted, EPOLL_CTL_ADD, file ? EPOLLIN | EPOLLOUT | EPOLLET : EPOLLIN);
-            } else if (!peers[socket]) {
                 continue;
-            } else if (((ready[i].events & ~EPOLLOUT) && !serve(socket, peers[socket])) || !flush(socket, peers[socket])) {
-                drop(socket);
             }
+            struct peer *peer = peers[socket];
+            if (!peer) continue;
+            int has_input = ready[i].events & ~EPOLLOUT;
+            if ((has_input && !serve(socket, peer)) || !flush(socket, peer)) drop(socket);
         }
     }
 }

@@ -1,4 +1,4 @@
-"""What one writes in an afternoon with Python: asyncio, split lines, parse, answer in JSON-RPC.  python3 echo.py SOCKET"""
+"""What one writes in an afternoon with Python: split lines, parse, answer in JSON-RPC.  python3 echo.py SOCKET"""
 
 import asyncio
 import json
