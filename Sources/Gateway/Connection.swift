@@ -13,6 +13,8 @@ package final class Connection {
     private(set) var isClosed = false
     private var inputEnded = false
     private var drained = false
+    /// A subscription has stopped for want of room.
+    var eventsWait = false
     private var isScheduled = false
     private var isDirty = false
     private var waitsForMemory = false
@@ -189,6 +191,12 @@ package final class Connection {
         stream.write(bytes)
         if stream.queuedBytes > server.ceilings.replyPause { stream.pauseReading() }
         if inputEnded { server.inputDone(self) }
+        // What the kernel took at once never becomes writable again, so nobody else would tell the subscriptions.
+        guard eventsWait, !isFull else { return }
+        eventsWait = false
+        server.loop.soon { [self] in
+            for subscription in subscriptions.values { subscription.pump() }
+        }
     }
 
     private func writable() {

@@ -78,7 +78,11 @@ final class Subscription {
     }
 
     private var hasRoom: Bool {
-        !connection.isFull && (window.map { unacknowledged.count < $0 } ?? true)
+        if connection.isFull {
+            connection.eventsWait = true
+            return false
+        }
+        return window.map { unacknowledged.count < $0 } ?? true
     }
 
     /// Sends what there is while there is room.
