@@ -109,7 +109,6 @@ package final class Connection {
 
     private func process() {
         guard !isClosed else { return }
-        guard server.isReady else { return server.afterStart { [self] in schedule() } }
         let start = Clock.monotonic()
         var calls = 0
         while let incoming = conversation.next(drained: drained) {
@@ -154,7 +153,7 @@ package final class Connection {
 
     /// A transfer that the end of input waited for has completed.
     func checkInputDone() {
-        if inputEnded && !isScheduled && server.isReady { server.inputDone(self) }
+        if inputEnded { server.inputDone(self) }
     }
 
     private func endOfInput(_ failure: LoopFailure?) {

@@ -53,8 +53,6 @@ package final class Server {
     private let started: UInt64
     private(set) var isDraining = false
     private(set) var isReady = false
-    /// Connections whose input waits until what the last run left is taken up.
-    private var waitingForStart: [() -> Void] = []
     private var drainDeadline: Timer?
     private var hasEnded = false
     /// The process is to end with this code; the loop has been emptied unless the code is not 0.
@@ -147,14 +145,9 @@ package final class Server {
                     "ready", ("transfers", String(driver.machine.running)),
                     ("records", String(driver.machine.queuedRecords)))
                 _ = ServiceNotification.send("READY=1")
-                for waiting in waitingForStart { waiting() }
-                waitingForStart = []
             }
         }
     }
-
-    /// Calls are taken only after the start: a push that overtook those of the last run would be written before them.
-    func afterStart(_ body: @escaping () -> Void) { waitingForStart.append(body) }
 
     private func listen(_ address: ListenAddress) throws(StartFailure) {
         let accept: (Stream, PeerCredentials) -> Void = { [unowned self] stream, peer in welcome(stream, peer) }
