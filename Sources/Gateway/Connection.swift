@@ -24,6 +24,7 @@ package final class Connection {
     private var lineBegan: (time: UInt64, bytes: Int)?
     private var waiting: [ReplyTo: Responder] = [:]
     var subscriptions: [String: Subscription] = [:]
+    let pushLine = PushLine()
     var hasSaidHello = false
     var isAuthenticated: Bool
     /// Bytes of a line that may be sent.

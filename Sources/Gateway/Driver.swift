@@ -103,7 +103,10 @@ final class Driver {
     private static let readBytes = 1 << 20
 
     private func admit(_ account: AccountKey, _ transfer: Int64, _ after: Int32, _ limit: Int) {
-        guard let row = machine.transfer(transfer) else { return }
+        guard let row = machine.transfer(transfer) else {
+            // The lane reads nothing more before it has an answer.
+            return tell(.admitted(account, transfer: transfer, [], isLast: true))
+        }
         store.read(.unfinished(transfer: transfer, after: after, limit: limit, bytes: Self.readBytes)) {
             [self] answer in
             guard case .unfinished(let rows, let isLast) = answer else { return }

@@ -73,6 +73,8 @@ private final class Push {
     private let intake: Intake
     private var row: TransferRow
     private let key: PendingKey?
+    private var holdsKey = false
+    private let place: PushLine.Place
     private var begun = false
     private var direct: [PreparedRecord]? = []
 
@@ -84,6 +86,7 @@ private final class Push {
         self.params = params
         self.responder = responder
         server.lastTransfer += 1
+        place = responder.connection.pushLine.enter()
         let data = params["transfer_data"] ?? params
         intake = Intake(
             server: server, plan: session.plan, schemaPlace: schemaPlace, data: data, sequence: server.lastTransfer)
@@ -100,16 +103,34 @@ private final class Push {
     // MARK: Is it new?
 
     func begin() {
-        guard let key else { return check() }
+        guard let key else { return checkInTurn() }
         hash { [self] in
             if server.pendingKeys[key] != nil {
                 // The same key is being committed: whoever comes second sees what the first one made of it.
+                leaveLine()
                 server.pendingKeys[key]?.append { [self] in compare() }
                 return
             }
-            server.pendingKeys[key] = []
+            takeKey(key)
             compare()
         }
+    }
+
+    private func takeKey(_ key: PendingKey) {
+        server.pendingKeys[key] = []
+        holdsKey = true
+    }
+
+    private func leaveLine() { responder.connection.pushLine.leave(place) }
+
+    private func checkInTurn() {
+        responder.connection.pushLine.whenFirst(place) { [self] in check() }
+    }
+
+    /// Nothing is kept of it.
+    private func giveUp() {
+        releaseKey()
+        leaveLine()
     }
 
     /// Hash of everything that makes the push what it is (K22), in slices.
@@ -127,11 +148,15 @@ private final class Push {
         guard let key else { return }
         server.store.read(.transferByKey(session: key.session, idempotencyKey: key.key)) { [self] answer in
             guard case .transfer(let found) = answer, let found else {
-                // Whoever waited behind a push that was refused takes its place.
-                if server.pendingKeys[key] == nil { server.pendingKeys[key] = [] }
-                return check()
+                // Whoever waited behind a push that was refused takes its place; the others wait behind it.
+                if !holdsKey && server.pendingKeys[key] != nil {
+                    server.pendingKeys[key]?.append { [self] in compare() }
+                    return
+                }
+                if !holdsKey { takeKey(key) }
+                return checkInTurn()
             }
-            releaseKey()
+            giveUp()
             guard found.bodyHash == row.bodyHash else {
                 return responder.error(.idempotencyConflict) { writer in
                     writer.key("transfer_id")
@@ -143,7 +168,8 @@ private final class Push {
     }
 
     private func releaseKey() {
-        guard let key, let waiting = server.pendingKeys.removeValue(forKey: key) else { return }
+        guard holdsKey, let key, let waiting = server.pendingKeys.removeValue(forKey: key) else { return }
+        holdsKey = false
         for next in waiting { next() }
     }
 
@@ -159,11 +185,11 @@ private final class Push {
 
     private func checked() {
         if !intake.problems.isEmpty {
-            releaseKey()
+            giveUp()
             return responder.invalid(intake.problems)
         }
         if !intake.unknownAssociations.isEmpty {
-            releaseKey()
+            giveUp()
             return responder.error(.associationTypeUnknown) { [self] writer in
                 writer.key("problems")
                 writer.beginArray()
@@ -175,7 +201,9 @@ private final class Push {
         }
         row.allRecords = Int32(clamping: intake.count)
         if intake.count > Self.direct { direct = nil }
-        responder.onCancel = { [self] in releaseKey() }
+        // Cancelled in time, nothing of it is kept. Later it goes on to its end, answered or not: half of it on disk would
+        // stand in the way of the same push made again.
+        guard !responder.isAnswered else { return giveUp() }
         stage()
     }
 
@@ -186,7 +214,6 @@ private final class Push {
         server.slices.addUnlessDone { [self] deadline in
             let (done, isFull) = intake.fill(until: deadline)
             guard done || isFull else { return false }
-            if responder.isAnswered { return true }
             let part = intake.takePart()
             for record in direct == nil ? [] : part {
                 direct?.append(PreparedRecord(record, plan: session.plan, disablesUpsert: row.disableUpsert))
@@ -195,10 +222,10 @@ private final class Push {
             begun = true
             if !part.isEmpty { changes.append(.records(part)) }
             if done { changes.append(.transferAccepted(sequence: row.sequence)) }
-            if done { responder.onCancel = nil }
             server.turn.commit(changes) { [self] in
                 if done { kept() } else { stage() }
             }
+            if done { leaveLine() }
             return true
         }
     }

@@ -239,6 +239,8 @@ package struct PushMachine: Sendable {
             accounts.insert(tracker.row.account)
             if tracker.isComplete {
                 trackers[sequence] = nil
+                // All that was left of it at a start may have been in open intents: then it was never read.
+                lanes[tracker.row.account]?.unread.removeAll { $0.transfer == sequence }
                 effects.append(.completed(tracker.row))
             } else {
                 effects.append(.progressed(tracker.row))

@@ -1,0 +1,1 @@
+def cases(bench): return ()
