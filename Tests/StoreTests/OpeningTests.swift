@@ -184,6 +184,18 @@ import Testing
         #expect(loop.close())
     }
 
+    @Test func aProcessForkedMeanwhileDoesNotHoldTheStore() throws {
+        let scene = try Scene()
+        // What a fork leaves behind until its exec: a second descriptor of the same open file.
+        let own = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }.first {
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == scene.path + ".lock"
+        }
+        let copy = dup(try #require(own))
+        try scene.reopen()
+        Glibc.close(copy)
+        scene.end()
+    }
+
     @Test func pathsMayHoldWhatAnURIMayNot() throws {
         let folder = NSTemporaryDirectory() + "odd ?#%25 ü-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: folder) }
