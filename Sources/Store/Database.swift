@@ -147,6 +147,8 @@ final class Database {
             sqlite3_prepare_v3(
                 handle, $0.baseAddress, Int32($0.count), UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
         }
+        // The text is ours and right: when SQLite does not understand it, the schema is not what was written.
+        if code == SQLITE_ERROR { throw .damaged(operation) }
         guard code == SQLITE_OK, let prepared else { throw StoreFailure(code: code, operation: operation) }
         return Statement(prepared, operation)
     }

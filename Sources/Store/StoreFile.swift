@@ -15,9 +15,13 @@ struct StoreFile {
         try Self.makeDirectory(parent)
         guard let directory = Self.resolved(parent) else { throw .last("find directory of store") }
         let name = given.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
-        guard !name.isEmpty, name != ".", name != ".." else {
-            throw StoreFailure(
-                .system(LoopFailure(code: -EISDIR, operation: "open store file")), operation: "open store file")
+        // Before a lock is made beside it.
+        var status = stat()
+        let isOther = stat(given, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
+        guard !isOther, !name.isEmpty, name != ".", name != ".." else {
+            let isDirectory = !isOther || status.st_mode & S_IFMT == S_IFDIR
+            let failure = LoopFailure(code: isDirectory ? -EISDIR : -EINVAL, operation: "open store file")
+            throw StoreFailure(.system(failure), operation: failure.operation)
         }
         if let path = Self.resolved(given) {
             self.path = path
