@@ -60,6 +60,7 @@ let package = Package(
             name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "JSON"], swiftSettings: strict),
 
         // Tests
+        tests("ConformanceTests", ["JSON", "JSONRPC"]),
         tests("EventLoopTests", ["CLinux", "CUV", "EventLoop"]),
         tests("GatewayTests", ["CProtocolFiles", "Gateway", "JSON", "JSONSchema"]),
         tests("JSONTests", ["JSON"]),

@@ -37,7 +37,11 @@ package protocol ByteSink: AnyObject {
 }
 
 /// A duplex stream of bytes, whatever it is made of.
-package protocol ByteStream: ByteSource, ByteSink {}
+package protocol ByteStream: ByteSource, ByteSink {
+    /// The peer has closed both directions, so nothing that is written can arrive. Asks the kernel (poll(2), POLLHUP);
+    /// after the input ended it tells a peer that is gone from one that only has no more to say.
+    var isHungUp: Bool { get }
+}
 
 extension ByteSource {
     package func close() { close(nil) }

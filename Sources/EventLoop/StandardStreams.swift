@@ -132,6 +132,8 @@ package final class StandardPair: ByteStream {
     package var isReading: Bool { input.isReading }
     package var queuedBytes: Int { output.queuedBytes }
     package var lastProgress: UInt64 { output.lastProgress }
+    /// Never: input and output may lead to different peers, and the end of the input ends the gateway anyway.
+    package var isHungUp: Bool { false }
 
     package func startReading() { input.startReading() }
     package func pauseReading() { input.pauseReading() }

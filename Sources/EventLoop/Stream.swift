@@ -131,6 +131,12 @@ package final class Stream: Handle, ByteStream {
         }
     }
 
+    package var isHungUp: Bool {
+        guard !isClosing else { return true }
+        var state = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&state, 1, 0) == 1 && Int32(state.revents) & (POLLHUP | POLLERR) != 0
+    }
+
     private func inputDidEnd(_ failure: LoopFailure?) {
         guard !inputEnded, !isClosing else { return }
         pauseReading()

@@ -122,7 +122,6 @@ package final class Connection {
 
     private func process() {
         guard !isClosed else { return }
-        guard server.isReady else { return server.afterStart { [self] in schedule() } }
         let start = Clock.monotonic()
         var calls = 0
         var hasMore = false
@@ -175,6 +174,14 @@ package final class Connection {
         if inputIsDone { server.inputDone(self) }
     }
 
+    /// A peer that has closed both directions hears nothing more, and the consumers that it read as are free for its
+    /// next connection at once. One that only ended its input still listens.
+    func dropSubscriptionsIfGone() {
+        guard !subscriptions.isEmpty, stream.isHungUp else { return }
+        for subscription in subscriptions.values { subscription.close() }
+        subscriptions = [:]
+    }
+
     private func endOfInput(_ failure: LoopFailure?) {
         guard !isClosed else { return }
         if failure != nil { return close() }
@@ -222,6 +229,7 @@ package final class Connection {
 
     /// Every second: lines that take too long, peers that take nothing, memory that came free.
     func check(now: UInt64) {
+        if inputIsDone { server.inputDone(self) }
         if let began = lineBegan, !waitsForMemory, now - began.time > server.ceilings.lineTime {
             server.log.info("line took too long", ("connection", String(number)))
             conversation.complain(ErrorReply(.lineTimeout))

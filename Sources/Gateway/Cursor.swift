@@ -21,6 +21,13 @@ struct Cursor: Equatable {
         self.init(store: store, sequence: event.sequence, check: Self.check(event))
     }
 
+    /// Sequence and check in one number, as a transfer keeps it.
+    var packed: Int64 { sequence << 16 | Int64(check) }
+
+    init(store: UInt64, packed: Int64) {
+        self.init(store: store, sequence: packed >> 16, check: UInt16(truncatingIfNeeded: packed))
+    }
+
     /// Nil when the text is no cursor.
     init?(text: String) {
         guard text.utf8.count == 32, text.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }

@@ -11,7 +11,7 @@ struct Method {
     /// Params that are accepted and answered with a warning, with its text.
     let warned: [(name: String, text: String)]
     let handler: Handler
-    /// Answers while the gateway drains.
+    /// Answers while the gateway drains, and before it is ready.
     let answersWhileDraining: Bool
     /// Answers before `hello` brought the token.
     let needsNoToken: Bool
@@ -142,6 +142,13 @@ extension Server {
                 .unauthenticated, "This gateway asks for a token. Send it once with hello {\"token\": …}.")
         }
         if isDraining && !method.answersWhileDraining { return responder.error(.shuttingDown) }
+        if !isReady && !method.answersWhileDraining {
+            // What the last run left is still being taken up: an answer now could deny a transfer that is on disk.
+            whenReady.append { [self] in
+                if !responder.isAnswered { dispatch(call, responder) }
+            }
+            return
+        }
         guard let params = call.params ?? Methods.noParams else { return responder.error(.internal) }
         if !method.params.isValid(params) {
             let violations = method.params.violations(of: params)

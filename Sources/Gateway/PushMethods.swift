@@ -97,6 +97,7 @@ private final class Push {
             schemaKey: session.plan.schemas[schemaPlace].key, records: Int32(clamping: data.count), allRecords: 0,
             disableUpsert: params["disable_upsert"]?.bool ?? false, idempotencyKey: key?.key, bodyHash: [],
             created: server.loop.wallClockMilliseconds())
+        row.cursor = server.events.latest.packed
     }
 
     // MARK: Is it new?
@@ -236,10 +237,10 @@ private final class Push {
             server.turn.commit([.sessionDeleted(row.session, forgetting: nil)]) {}
             return responder.error(.sessionNotFound)
         }
-        let fits = server.driver.machine.hasRoom(for: row.account, records: direct?.count ?? .max)
+        if let count = direct?.count, !server.driver.machine.hasRoom(for: row.account, records: count) { direct = nil }
         watch(row)
         if params["synchronous"]?.bool != true { respond(row, duplicate: false) }
-        server.driver.tell(.accepted(row, records: fits ? direct : nil))
+        server.driver.tell(.accepted(row, records: direct))
         if params["synchronous"]?.bool == true { respond(row, duplicate: false) }
     }
 
@@ -262,7 +263,7 @@ private final class Push {
     }
 
     private func answer(_ transfer: TransferRow, duplicate: Bool, completed: Bool?) {
-        let cursor = server.events.latestCursor
+        let cursor = Cursor(store: server.events.storeID, packed: transfer.cursor).text
         responder.object { writer in
             writer.key("success")
             writer.bool(true)

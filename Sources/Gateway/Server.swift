@@ -54,8 +54,8 @@ package final class Server {
     private let started: UInt64
     private(set) var isDraining = false
     private(set) var isReady = false
-    /// Connections whose input waits until what the last run left is taken up.
-    private var waitingForStart: [() -> Void] = []
+    /// Calls that came before the gateway was ready, in their order.
+    var whenReady: [() -> Void] = []
     private var drainDeadline: Timer?
     private var hasEnded = false
     /// The process is to end with this code; the loop has been emptied unless the code is not 0.
@@ -144,18 +144,16 @@ package final class Server {
         events.open { [self] in
             driver.resume { [self] in
                 isReady = true
+                let early = whenReady
+                whenReady = []
+                for call in early { call() }
                 log.info(
                     "ready", ("transfers", String(driver.machine.running)),
                     ("records", String(driver.machine.queuedRecords)))
                 _ = ServiceNotification.send("READY=1")
-                for waiting in waitingForStart { waiting() }
-                waitingForStart = []
             }
         }
     }
-
-    /// Calls are taken only after the start: a push that overtook those of the last run would be written before them.
-    func afterStart(_ body: @escaping () -> Void) { waitingForStart.append(body) }
 
     private func listen(_ address: ListenAddress) throws(StartFailure) {
         let accept: (Stream, PeerCredentials) -> Void = { [unowned self] stream, peer in welcome(stream, peer) }
@@ -248,10 +246,11 @@ package final class Server {
         }
     }
 
-    /// A peer has ended its input. On a socket the connection ends when everything is answered; standard input ends the
-    /// gateway (K23).
+    /// A peer has ended its input. On a socket the connection ends when everything is answered, unless it still listens
+    /// to events; standard input ends the gateway (K23).
     func inputDone(_ connection: Connection) {
-        guard connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
+        connection.dropSubscriptionsIfGone()
+        guard isReady, connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
         if connection.peer != nil || !configuration.listen.isEmpty {
             connection.finish {}
         } else if !configuration.waitsForTransfers || driver.machine.running == 0 {

@@ -264,7 +264,7 @@ enum SessionMethods {
 
     static func list(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
         let page = Page(params)
-        let all = server.sessions.byID.values.sorted { $0.row.id < $1.row.id }
+        let all = server.sessions.byID.values.sorted { $1.row.id < $0.row.id }
         responder.object { writer in
             writer.key("success")
             writer.bool(true)

@@ -115,7 +115,16 @@ extension DecisionInput {
         if !record.missingRequired.isEmpty {
             return .refuse(record.missingRequired.map { Failure(.transferData, .missingRequired, $0) })
         }
-        return .create(fields: record.fields.indices.filter { !record.fields[$0].value.isNull })
+        let fields = record.fields.indices.filter { !record.fields[$0].value.isNull }
+        if fields.isEmpty {
+            return .refuse([
+                Failure(
+                    .transferData, .nothingToWrite,
+                    "None of its data goes to a field of \(record.plan.provider.displayName): it would be a blank record."
+                )
+            ])
+        }
+        return .create(fields: fields)
     }
 
     /// D19: which fields are written on an existing record. Under `verify` only those that differ.

@@ -12,8 +12,17 @@ package enum OutcomeKind: UInt8, Sendable, CaseIterable {
     /// Never sent, because the transfer was ended before.
     case unsent = 6
 
-    /// The word on the wire.
-    package var name: String { String(describing: self) }
+    /// The word on the wire. A switch, because describing an enum looks its name up by reflection.
+    package var name: String {
+        switch self {
+        case .created: "created"
+        case .updated: "updated"
+        case .unchanged: "unchanged"
+        case .refused: "refused"
+        case .uncertain: "uncertain"
+        case .unsent: "unsent"
+        }
+    }
     /// True when the record stands at the provider as pushed.
     package var isWritten: Bool { self == .created || self == .updated || self == .unchanged }
 }
@@ -90,8 +99,9 @@ package struct TransferRow: Equatable, Sendable {
     /// Top-level records whose page has been published as a `data` event.
     package var published: Int32 = 0
     package var counts = TransferCounts()
-    /// Developer warnings for the call, as a compact JSON array, or empty.
-    package var warnings: [UInt8] = []
+    /// The end of the event log when the push arrived: its sequence, shifted by 16 bits, and the check of its event.
+    /// All events of the transfer come after it, and every answer about the push names it.
+    package var cursor: Int64 = 0
 
     package init(
         sequence: Int64, id: Identifier, session: Identifier, account: AccountKey, revision: Int32, schemaKey: String,
@@ -282,7 +292,14 @@ package struct EventRow: Equatable, Sendable {
         case progress = 255
 
         /// The word on the wire.
-        package var name: String { String(describing: self) }
+        package var name: String {
+            switch self {
+            case .data: "data"
+            case .completed: "completed"
+            case .error: "error"
+            case .progress: "progress"
+            }
+        }
     }
 
     package var sequence: Int64

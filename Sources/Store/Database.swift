@@ -2,9 +2,10 @@ import CSQLite
 
 /// One connection to the store's file. Stays on the thread that made it.
 final class Database {
-    enum Access {
-        /// Looks only: changes neither the file nor the log.
-        case look
+    enum Access: Equatable {
+        /// Looks only: changes neither the file nor the log. Without a log beside the file it makes none either, but then
+        /// nobody may write the file meanwhile.
+        case look(hasLog: Bool)
         case read
         case write
     }
@@ -25,8 +26,12 @@ final class Database {
     /// Throws `io`, `damaged` or `locked`, and `notDurable` when a setting was not taken.
     init(path: String, access: Access, lockMilliseconds: Int32) throws(StoreFailure) {
         var opened: OpaquePointer?
-        let mode = access == .look ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE
-        let code = sqlite3_open_v2(path, &opened, mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+        var (name, mode) = (path, SQLITE_OPEN_READWRITE)
+        if case .look(let hasLog) = access {
+            mode = SQLITE_OPEN_READONLY
+            if !hasLog { (name, mode) = (Self.immutable(path), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI) }
+        }
+        let code = sqlite3_open_v2(name, &opened, mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
         guard code == SQLITE_OK, let opened else {
             sqlite3_close_v2(opened)
             throw StoreFailure(code: code, operation: "open store file")
@@ -47,6 +52,20 @@ final class Database {
         for statement in composedStatements.values { statement.finalize() }
         sqlite3_close_v2(handle)
         frames.deallocate()
+    }
+
+    /// The URI (https://sqlite.org/uri.html) under which SQLite takes the file as it lies there.
+    private static func immutable(_ path: String) -> String {
+        var uri = "file:"
+        for character in path.unicodeScalars {
+            switch character {
+            case "%": uri += "%25"
+            case "?": uri += "%3f"
+            case "#": uri += "%23"
+            default: uri.unicodeScalars.append(character)
+            }
+        }
+        return uri + "?immutable=1"
     }
 
     /// The file may have been written by someone else: nothing in its schema is trusted
@@ -128,6 +147,8 @@ final class Database {
             sqlite3_prepare_v3(
                 handle, $0.baseAddress, Int32($0.count), UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
         }
+        // The text is ours and right: when SQLite does not understand it, the schema is not what was written.
+        if code == SQLITE_ERROR { throw .damaged(operation) }
         guard code == SQLITE_OK, let prepared else { throw StoreFailure(code: code, operation: operation) }
         return Statement(prepared, operation)
     }

@@ -53,7 +53,7 @@ enum Migrations {
             created_records INTEGER NOT NULL, updated_records INTEGER NOT NULL,
             unchanged_records INTEGER NOT NULL, refused_records INTEGER NOT NULL, uncertain_records INTEGER NOT NULL,
             unsent_records INTEGER NOT NULL, finished_all INTEGER NOT NULL, errors INTEGER NOT NULL,
-            failed_pages INTEGER NOT NULL, warnings BLOB NOT NULL, arrived INTEGER NOT NULL);
+            failed_pages INTEGER NOT NULL, cursor INTEGER NOT NULL, arrived INTEGER NOT NULL);
         CREATE UNIQUE INDEX transfer_id ON transfer(id);
         CREATE UNIQUE INDEX transfer_key ON transfer(session, idempotency_key) WHERE idempotency_key IS NOT NULL;
         CREATE INDEX transfer_open ON transfer(sequence) WHERE completed IS NULL;

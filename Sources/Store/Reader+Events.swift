@@ -81,7 +81,7 @@ extension Reader {
         case .data:
             var all = Allowance(rows: .max, bytes: .max)
             let range = Int64(event.first)..<max(Int64(event.first), Int64(event.end))
-            logged.results = try top(range, of: event.transfer, &all)
+            logged.results = try top(range, of: event.transfer, isOver: true, &all)
             return (logged, logged.results.reduce(0) { $0 + ($1.outcome?.data.count ?? 0) })
         case .error:
             guard let sequence = event.error else { return (logged, 0) }

@@ -154,16 +154,17 @@ extension Reader {
         if let schema {
             let ordinals = try listing(of: transfer, schema: schema, isOver: head.isOver)
             let places = ordinals.dropFirst(max(0, offset)).lazy.map { RecordPlace(transfer: transfer, ordinal: $0) }
-            return .results(try rows(at: places, &allowance), total: ordinals.count)
+            return .results(try rows(at: places, isOver: head.isOver, &allowance), total: ordinals.count)
         }
         let range = Int64(max(0, offset))..<max(head.records, Int64(max(0, offset)))
-        return .results(try top(range, of: transfer, &allowance), total: Int(head.records))
+        return .results(try top(range, of: transfer, isOver: head.isOver, &allowance), total: Int(head.records))
     }
 
-    /// Top-level records as far as they fit. Their own data, which nobody delivers, is left out.
-    func top(_ range: Range<Int64>, of transfer: Int64, _ allowance: inout Allowance) throws(StoreFailure)
-        -> [ResultRow]
-    {
+    /// Top-level records as far as they fit. Their own data, which nobody delivers, is left out. With `isOver` a record
+    /// without an outcome is damage.
+    func top(
+        _ range: Range<Int64>, of transfer: Int64, isOver: Bool, _ allowance: inout Allowance
+    ) throws(StoreFailure) -> [ResultRow] {
         let firstMoved = try firstMoved(transfer)
         var rows: [ResultRow] = []
         for index in range {
@@ -172,8 +173,8 @@ extension Reader {
                 throw .damaged("find place of record")
             }
             let place = RecordPlace(transfer: transfer, ordinal: ordinal)
-            guard let row = try result(at: place, &allowance, isFirst: rows.isEmpty) else { break }
-            // A record that is not where it should be: the table of places is not summed, but this says as much.
+            guard let row = try result(at: place, isOver: isOver, &allowance, isFirst: rows.isEmpty) else { break }
+            // The table of places is not summed; a record that is not the one sought says as much.
             guard Int64(row.record.index) == index, row.record.parent < 0 else {
                 throw .damaged("find place of record")
             }
@@ -183,22 +184,25 @@ extension Reader {
     }
 
     private func rows(
-        at places: some Sequence<RecordPlace>, _ allowance: inout Allowance
+        at places: some Sequence<RecordPlace>, isOver: Bool, _ allowance: inout Allowance
     ) throws(StoreFailure) -> [ResultRow] {
         var rows: [ResultRow] = []
         for place in places {
-            guard allowance.rows > 0, let row = try result(at: place, &allowance, isFirst: rows.isEmpty) else { break }
+            guard allowance.rows > 0,
+                let row = try result(at: place, isOver: isOver, &allowance, isFirst: rows.isEmpty)
+            else { break }
             rows.append(row)
         }
         return rows
     }
 
-    /// Nil when it does not fit any more. Throws `damaged` when there is no such record.
+    /// Nil when it does not fit any more. Throws `damaged` when a record or an outcome is not there that must be.
     private func result(
-        at place: RecordPlace, _ allowance: inout Allowance, isFirst: Bool
+        at place: RecordPlace, isOver: Bool, _ allowance: inout Allowance, isFirst: Bool
     ) throws(StoreFailure) -> ResultRow? {
         guard let record = try record(at: place, keepingData: false) else { throw .damaged("read record") }
         let outcome = try outcome(at: place)
+        if isOver && outcome == nil { throw .damaged("read outcome") }
         guard allowance.take(bytes: outcome?.data.count ?? 0, isFirst: isFirst) else { return nil }
         return ResultRow(record: record, outcome: outcome, children: try children(of: record, finishedOnly: false))
     }

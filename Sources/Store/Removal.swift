@@ -31,7 +31,7 @@ struct Removal {
 
     /// What one row of the event log takes in the file, with its share of pages: measured over 100,000 events of both
     /// kinds.
-    static let eventBytes = 40
+    static let eventBytes = 34
 
     private let database: Database
     private let settings: StoreSettings

@@ -22,7 +22,7 @@ extension TransferRow {
         SELECT t.sequence, t.id, s.id, a.provider, a.name, t.revision, t.schema_key, t.records, t.all_records,
             t.disable_upsert, t.idempotency_key, t.body_hash, t.created, t.completed, t.published,
             t.created_records, t.updated_records, t.unchanged_records, t.refused_records, t.uncertain_records,
-            t.unsent_records, t.finished_all, t.errors, t.failed_pages, t.warnings
+            t.unsent_records, t.finished_all, t.errors, t.failed_pages, t.cursor
         FROM transfer t JOIN session s ON s.number=t.session JOIN account a ON a.number=t.account
         """
 
@@ -43,7 +43,7 @@ extension TransferRow {
         binder.put(completed)
         binder.put(published)
         counts.put(into: &binder)
-        binder.put(warnings)
+        binder.put(cursor)
     }
 
     /// `session` and `account` were looked up with the row.
@@ -57,7 +57,7 @@ extension TransferRow {
         transfer.completed = row.optionalInteger()
         transfer.published = row.int32()
         transfer.counts = TransferCounts(reading: &row)
-        transfer.warnings = row.bytes()
+        transfer.cursor = row.integer()
         try row.end()
         return transfer
     }

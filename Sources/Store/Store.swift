@@ -97,16 +97,14 @@ package final class Store {
     package func close(_ done: @escaping () -> Void) {
         guard let writer, let reader else { return }
         (self.writer, self.reader) = (nil, nil)
-        var open = 2
-        let finish = { [self] in
-            open -= 1
-            guard open == 0 else { return }
-            opening = nil
-            lock.release()
-            done()
+        opening = nil
+        // The writer last: its connection is the one that takes the log away when nobody else has the file.
+        reader.close {
+            writer.close { [self] in
+                lock.release()
+                done()
+            }
         }
-        reader.close(finish)
-        writer.close(finish)
     }
 
     // MARK: Reports
@@ -175,7 +173,7 @@ extension Change {
     var bytes: Int {
         switch self {
         case .session(let row): row.definition.count + Self.rowBytes
-        case .transferBegun(let row): row.warnings.count + 2 * Self.rowBytes
+        case .transferBegun: 2 * Self.rowBytes
         case .records(let rows):
             rows.reduce(0) { $0 + $1.data.count + ($1.internalID?.utf8.count ?? 0) + Self.rowBytes }
         case .intent(let row): row.plan.count + Self.rowBytes

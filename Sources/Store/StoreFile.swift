@@ -15,9 +15,13 @@ struct StoreFile {
         try Self.makeDirectory(parent)
         guard let directory = Self.resolved(parent) else { throw .last("find directory of store") }
         let name = given.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
-        guard !name.isEmpty, name != ".", name != ".." else {
-            throw StoreFailure(
-                .system(LoopFailure(code: -EISDIR, operation: "open store file")), operation: "open store file")
+        // Before a lock is made beside it.
+        var status = stat()
+        let isOther = stat(given, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
+        guard !isOther, !name.isEmpty, name != ".", name != ".." else {
+            let isDirectory = !isOther || status.st_mode & S_IFMT == S_IFDIR
+            let failure = LoopFailure(code: isDirectory ? -EISDIR : -EINVAL, operation: "open store file")
+            throw StoreFailure(.system(failure), operation: failure.operation)
         }
         if let path = Self.resolved(given) {
             self.path = path
@@ -44,7 +48,7 @@ struct StoreFile {
     /// The version of the schema, 0 in an empty file. Changes nothing. Throws `newerSchema`, `foreign`, `damaged` and what
     /// SQLite reports.
     func schemaVersion(lockMilliseconds: Int32) throws(StoreFailure) -> Int32 {
-        let database = try Database(path: path, access: .look, lockMilliseconds: lockMilliseconds)
+        let database = try Database(path: path, access: .look(hasLog: logBytes > 0), lockMilliseconds: lockMilliseconds)
         let version = Int32(truncatingIfNeeded: try database.integer("PRAGMA user_version", "ask for schema version"))
         let application = try database.integer("PRAGMA application_id", "ask for application")
         let tables = try database.integer("SELECT count(*) FROM sqlite_schema", "ask for tables")

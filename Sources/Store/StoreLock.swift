@@ -26,7 +26,11 @@ final class StoreLock {
     deinit { release() }
 
     func release() {
-        if descriptor >= 0 { close(descriptor) }
+        guard descriptor >= 0 else { return }
+        // Closing alone is not enough: a process that was forked at this moment and has not reached exec(2) holds the same
+        // lock through its copy.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
         descriptor = -1
     }
 

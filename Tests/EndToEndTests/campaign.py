@@ -12,7 +12,7 @@ import socket
 import sqlite3
 import time
 
-from gateway import Missing, Peer, Refused, SOON, encode
+from peer import Missing, Peer, Refused, SOON, encode
 
 ACCOUNT = "campaign"
 SESSION = {

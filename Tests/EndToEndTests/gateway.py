@@ -1,173 +1,165 @@
-"""A built gateway under test, and a bare peer that talks to it.
+"""A gateway process under test, and the ways to speak to it: a socket, standard input and output, a bridge."""
 
-Python's standard library only. The binary is named by PUSHGATE_BINARY.
-"""
-
-import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BINARY = os.environ.get("PUSHGATE_BINARY") or os.path.join(ROOT, ".build", "debug", "pushgate")
-SOON = 10.0
-"""Seconds after which something that should have happened long ago is called a failure."""
-
-
-class Missing(Exception):
-    """What should have come did not come in time."""
-
-
-class Gateway:
-    """`pushgate serve` with everything in one folder. It may be killed and started again."""
-
-    def __init__(self, folder, options=(), wrapper=()):
-        self.folder = folder
-        self.path = os.path.join(folder, "gate.sock")
-        self.store = os.path.join(folder, "store.db")
-        self.options = list(options)
-        self.wrapper = list(wrapper)
-        self.log_path = os.path.join(folder, "gateway.log")
-        self.process = None
-
-    def command(self):
-        return [BINARY, "serve", "--listen", "unix:" + self.path, "--store", self.store] + self.options
-
-    def spawn(self, wrapper=None):
-        """Starts it and does not wait until it listens."""
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                (self.wrapper if wrapper is None else list(wrapper)) + self.command(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=dict(os.environ, SWIFT_BACKTRACE="enable=no"))
-        return self
-
-    def start(self, wrapper=None):
-        self.spawn(wrapper)
-        if not self.wait_until_listening():
-            raise Missing("the gateway ended at its start, code %s; see %s" % (self.process.returncode, self.log_path))
-        return self
-
-    def wait_until_listening(self):
-        """False if the process ends first."""
-        deadline = time.monotonic() + SOON
-        while time.monotonic() < deadline:
-            probe = socket.socket(socket.AF_UNIX)
-            try:
-                probe.connect(self.path)
-                return True
-            except OSError:
-                if self.process.poll() is not None:
-                    return False
-                time.sleep(0.0005)
-            finally:
-                probe.close()
-        raise Missing("the gateway does not listen")
-
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self):
-        """An orderly end; gives the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(timeout=SOON)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise Missing("the gateway does not end on SIGTERM")
-
-    def resident_bytes(self):
-        with open("/proc/%d/statm" % self.process.pid) as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def peer(self, timeout=SOON):
-        return Peer(self.path, timeout)
-
-    def log(self):
-        with open(self.log_path, "rb") as file:
-            return file.read().decode(errors="replace")
+START_TIME = 15.0
+END_TIME = 15.0
 
 
 class Peer:
-    """A connection on which any bytes can be sent."""
+    """One connection: bytes out, lines in."""
 
-    def __init__(self, path, timeout=SOON):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(timeout)
+    def __init__(self, descriptor):
+        self.descriptor = descriptor
+        self.buffer = b""
+        self.ended = False
+
+    def lines(self, timeout):
+        """The whole lines that come within a time; returns with the first ones, or empty."""
+        if not self.ended and select.select([self.descriptor], [], [], max(0.0, timeout))[0]:
+            try:
+                data = os.read(self.descriptor, 1 << 20)
+            except ConnectionResetError:
+                data = b""
+            self.ended = not data
+            self.buffer += data
+        *lines, self.buffer = self.buffer.split(b"\n")
+        return lines
+
+
+class SocketPeer(Peer):
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.connect(path)
-        self.buffer = bytearray()
-        self.seen = 0
-        self.number = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self.socket.close()
+        super().__init__(self.socket.fileno())
 
     def send(self, data):
         self.socket.sendall(data)
 
-    def read_line(self):
-        """The next line without its line feed; None at the end."""
+    def end_input(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.socket.close()
+
+
+class PipePeer(Peer):
+    """A gateway on standard input and output, or a bridge to one that listens."""
+
+    def __init__(self, command, log):
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0)
+        super().__init__(self.process.stdout.fileno())
+
+    def send(self, data):
+        view = memoryview(data)
+        while view:
+            view = view[self.process.stdin.write(view):]
+
+    def end_input(self):
+        self.process.stdin.close()
+
+    def close(self):
+        if not self.process.stdin.closed:
+            self.process.stdin.close()
+        deadline = time.monotonic() + END_TIME
+        while not self.ended and time.monotonic() < deadline:
+            self.lines(0.1)
+        self.process.stdout.close()
+        # Until it is gone it holds the store, and the next process on it would be turned away.
+        self.process.wait(END_TIME)
+
+    def wait(self):
+        return self.process.wait(END_TIME)
+
+
+class Gateway:
+    """The process or processes of one play, all on the same store.
+
+    Over a socket there is one gateway that serves. Over stdio with one connection, the connection is a gateway of its
+    own; with several, one gateway serves and each connection is a `pushgate stdio` that finds the store held and
+    becomes a bridge to it.
+    """
+
+    def __init__(self, binary, folder, options, over, is_shared):
+        self.binary = binary
+        self.store = str(folder / "store.db")
+        self.socket = self.store + ".socket"
+        self.options = options
+        self.over = over
+        self.serves = over == "socket" or is_shared
+        self.log = open(folder / "log", "ab")
+        self.log_path = folder / "log"
+        self.process = None
+        self.peers = []
+
+    def start(self):
+        if not self.serves:
+            return
+        self.process = subprocess.Popen(
+            [self.binary, "serve", "--listen", "unix:" + self.socket, "--store", self.store, *self.options],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        deadline = time.monotonic() + START_TIME
         while True:
-            end = self.buffer.find(b"\n", self.seen)
-            if end >= 0:
-                line = bytes(self.buffer[:end])
-                del self.buffer[: end + 1]
-                self.seen = 0
-                return line
-            self.seen = len(self.buffer)
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the gateway ended with code {self.process.returncode} instead of starting")
+            probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                data = self.socket.recv(1 << 18)
-            except ConnectionResetError:
-                data = b""
-            except socket.timeout:
-                raise Missing("no line came")
-            if not data:
-                return None
-            self.buffer += data
+                probe.connect(self.socket)
+                # Gone before the first connection of the transcript is counted.
+                probe.shutdown(socket.SHUT_WR)
+                while probe.recv(4096):
+                    pass
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise RuntimeError("the gateway does not listen") from None
+                time.sleep(0.005)
+            finally:
+                probe.close()
 
-    def read(self):
-        """The next message; None at the end."""
-        line = self.read_line()
-        return None if line is None else json.loads(line)
+    def connect(self):
+        if self.over == "socket":
+            peer = SocketPeer(self.socket)
+        else:
+            options = ["--socket", self.socket] if self.serves else self.options
+            peer = PipePeer([self.binary, "stdio", "--store", self.store, *options], self.log)
+        self.peers.append(peer)
+        return peer
 
-    def request(self, method, params=None, **more):
-        self.number += 1
-        message = {"jsonrpc": "2.0", "id": self.number, "method": method, "params": params if params is not None else more}
-        self.send(encode(message))
-        return self.number
+    def processes(self):
+        own = [self.process] if self.process else []
+        return own + [peer.process for peer in self.peers if isinstance(peer, PipePeer)]
 
-    def reply_to(self, number):
-        while True:
-            message = self.read()
-            if message is None:
-                raise Missing("the connection ended")
-            if message.get("id") == number and "method" not in message:
-                return message
+    def kill(self):
+        """SIGKILL, as at a power cut."""
+        for process in self.processes():
+            process.kill()
+        for process in self.processes():
+            process.wait()
+        for peer in self.peers:
+            peer.close()
+        self.peers = []
+        self.process = None
 
-    def call(self, method, params=None, **more):
-        """The result; an error of the gateway is an `Refused`."""
-        reply = self.reply_to(self.request(method, params, **more))
-        if "error" in reply:
-            raise Refused(method, reply["error"])
-        return reply["result"]
+    def end(self):
+        """Ends in order; gives the exit codes of all that ran."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        codes = [self.process.wait(END_TIME)] if self.process else []
+        for peer in self.peers:
+            peer.close()
+            if isinstance(peer, PipePeer):
+                codes.append(peer.wait())
+        self.peers = []
+        self.process = None
+        return codes
 
-
-class Refused(Exception):
-    def __init__(self, method, error):
-        super().__init__("%s: %s" % (method, json.dumps(error)))
-        self.error = error
-
-
-def encode(message):
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    def last_words(self):
+        text = self.log_path.read_text("utf-8", "replace").strip().split("\n")
+        return "\n".join("    | " + line for line in text[-15:] if line)

@@ -19,7 +19,7 @@ import hostile_lines
 import hostile_params
 import hostile_peers
 import hostile_starts
-from gateway import BINARY, Gateway, ROOT
+from peer import BINARY, Gateway, ROOT
 
 
 class Bench:

@@ -4,7 +4,7 @@ of its bounds; and at its bounds, where it must pass."""
 import json
 import os
 
-from gateway import ROOT
+from peer import ROOT
 
 with open(os.path.join(ROOT, "protocol", "openrpc.json")) as file:
     OPENRPC = json.load(file)

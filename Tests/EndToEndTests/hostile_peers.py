@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from gateway import Missing, Peer, encode
+from peer import Missing, Peer, encode
 from hostile_lines import PING, still_works
 
 MEBIBYTE = 1 << 20

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 
-from gateway import BINARY, Gateway, Peer
+from peer import BINARY, Gateway, Peer
 from hostile_lines import PING
 
 ENVIRONMENT = dict(os.environ, SWIFT_BACKTRACE="enable=no")

@@ -21,7 +21,7 @@ import time
 
 import campaign
 from campaign import Author, Book, Run, Violation
-from gateway import BINARY, Gateway, Missing, Peer, Refused
+from peer import BINARY, Gateway, Missing, Peer, Refused
 
 PUSHES = 12
 CONNECTIONS = 2

@@ -37,6 +37,27 @@ import Testing
         #expect(loop.close() == true)
     }
 
+    /// At the end of input a peer that may still read is told from one that is gone.
+    @Test func onlyAPeerThatIsGoneHasHungUp() throws {
+        for isGone in [false, true] {
+            let loop = try Loop()
+            let (near, far) = try Stream.pair(loop: loop)
+            var seen: Bool?
+            far.onEnd = { _ in
+                seen = far.isHungUp
+                near.close()
+                far.close()
+            }
+            far.startReading()
+            #expect(!far.isHungUp)
+            if isGone { near.close() } else { near.endOutput() }
+            loop.run()
+            #expect(seen == isGone)
+            #expect(far.isHungUp)
+            #expect(loop.close() == true)
+        }
+    }
+
     @Test func aMebibyteToASleepingReaderIsQueuedAndArrivesWhole() throws {
         let loop = try Loop()
         let (near, far) = try Stream.pair(loop: loop)

@@ -191,7 +191,7 @@ class Served(unittest.TestCase):
         session = client.initiate_session("local", [schema])["session_id"]
         transfer = client.push(session, "Deal", [{"data": {"name": "d", "amount": Decimal("1234.50")}}])
         (row,) = transfer.data()
-        self.assertEqual(str(row["data"]["amount"]), "1234.50")
+        self.assertEqual(str(row["data"]["fields"]["amount"]), "1234.50")
 
     def test_the_end_of_the_gateway_is_announced(self) -> None:
         heard: List[str] = []
