@@ -7,11 +7,11 @@ import Store
 /// Carries out what the push machine orders and reports back: store, providers, timers. Judges nothing.
 final class Driver {
     private let loop: Loop
-    private let store: Store
+    private let store: DurableStore
     private let turn: Turn
     private let slices: Slices
     private let sessions: Sessions
-    private let local: LocalProvider
+    private let local: LocalExecutor
     private let codec = LocalCodec()
     private(set) var machine: PushMachine
     private var facts: [Fact] = []
@@ -30,7 +30,7 @@ final class Driver {
     var isDraining = false
 
     init(
-        loop: Loop, store: Store, turn: Turn, slices: Slices, sessions: Sessions, local: LocalProvider
+        loop: Loop, store: DurableStore, turn: Turn, slices: Slices, sessions: Sessions, local: LocalExecutor
     ) {
         self.loop = loop
         self.store = store

@@ -40,7 +40,7 @@ final class EventLog {
     private static let eventsKept: Int64 = 7 * 24 * 3_600_000
     private static let transfersKept: Int64 = 30 * 24 * 3_600_000
 
-    private let store: Store
+    private let store: DurableStore
     private let sessions: Sessions
     private let loop: Loop
     private var tail: [RenderedEvent] = []
@@ -67,7 +67,7 @@ final class EventLog {
     /// The position before the oldest event that is still there.
     var oldestCursor: String { Cursor(store: storeID, sequence: oldest - 1, check: 0).text }
 
-    init(store: Store, sessions: Sessions, loop: Loop) {
+    init(store: DurableStore, sessions: Sessions, loop: Loop) {
         self.store = store
         self.sessions = sessions
         self.loop = loop

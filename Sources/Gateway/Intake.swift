@@ -34,14 +34,14 @@ final class Intake {
     private var partSize = 0
     private var nextOrdinal: Int32 = 0
     private var nextIndex: Int32 = 0
-    let sequence: Int64
+    /// Known when the first part is about to be kept.
+    var sequence: Int64 = 0
     private(set) var count = 0
 
-    init(server: Server, plan: SessionPlan, schemaPlace: Int, data: JSONView, sequence: Int64) {
+    init(server: Server, plan: SessionPlan, schemaPlace: Int, data: JSONView) {
         self.server = server
         self.plan = plan
         self.schemaPlace = schemaPlace
-        self.sequence = sequence
         items = data.elements
         checking = data.elements
     }

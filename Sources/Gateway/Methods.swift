@@ -11,8 +11,10 @@ struct Method {
     /// Params that are accepted and answered with a warning, with its text.
     let warned: [(name: String, text: String)]
     let handler: Handler
-    /// Answers while the gateway drains, and before it is ready.
+    /// Answers while the gateway drains.
     let answersWhileDraining: Bool
+    /// Answers while the start still takes up what the last run left.
+    let answersBeforeReady: Bool
     /// Answers before `hello` brought the token.
     let needsNoToken: Bool
 }
@@ -58,6 +60,8 @@ struct Methods {
             "rpc.discover": ControlMethods.discover,
         ]
     }
+    /// Answer while the start still takes up what the last run left. `stats` does not: its counts would be wrong.
+    private static let beforeReady: Set<String> = ["ping", "health", "drain", "hello"]
     private static let whileDraining: Set<String> = ["ping", "health", "stats", "drain", "hello"]
     private static let withoutToken: Set<String> = ["hello", "ping"]
 
@@ -126,6 +130,7 @@ struct Methods {
             params: try CompiledSchema(
                 JSONDocument(parsing: schema.bytes).root, patterns: patterns, root: openrpc, options: options),
             warned: warned, handler: handler, answersWhileDraining: whileDraining.contains(name),
+            answersBeforeReady: beforeReady.contains(name),
             needsNoToken: withoutToken.contains(name))
     }
 }
@@ -142,7 +147,7 @@ extension Server {
                 .unauthenticated, "This gateway asks for a token. Send it once with hello {\"token\": …}.")
         }
         if isDraining && !method.answersWhileDraining { return responder.error(.shuttingDown) }
-        if !isReady && !method.answersWhileDraining {
+        if !isReady && !method.answersBeforeReady {
             // What the last run left is still being taken up: an answer now could deny a transfer that is on disk.
             whenReady.append { [self] in
                 if !responder.isAnswered { dispatch(call, responder) }

@@ -85,14 +85,12 @@ private final class Push {
         self.session = session
         self.params = params
         self.responder = responder
-        server.lastTransfer += 1
         place = responder.connection.pushLine.enter()
         let data = params["transfer_data"] ?? params
-        intake = Intake(
-            server: server, plan: session.plan, schemaPlace: schemaPlace, data: data, sequence: server.lastTransfer)
+        intake = Intake(server: server, plan: session.plan, schemaPlace: schemaPlace, data: data)
         key = params["idempotency_key"]?.string.map { PendingKey(session: session.row.id, key: $0) }
         row = TransferRow(
-            sequence: server.lastTransfer, id: server.newIdentifier(), session: session.row.id,
+            sequence: 0, id: server.newIdentifier(), session: session.row.id,
             account: session.row.account, revision: session.row.revision,
             schemaKey: session.plan.schemas[schemaPlace].key, records: Int32(clamping: data.count), allRecords: 0,
             disableUpsert: params["disable_upsert"]?.bool ?? false, idempotencyKey: key?.key, bodyHash: [],
@@ -211,6 +209,11 @@ private final class Push {
 
     /// The next part; the last one makes the transfer exist, and only its commit is answered.
     private func stage() {
+        if row.sequence == 0 {
+            server.lastTransfer += 1
+            row.sequence = server.lastTransfer
+            intake.sequence = server.lastTransfer
+        }
         server.slices.addUnlessDone { [self] deadline in
             let (done, isFull) = intake.fill(until: deadline)
             guard done || isFull else { return false }

@@ -29,13 +29,13 @@ package final class Server {
     package let loop: Loop
     let configuration: Configuration
     let log: Log
-    let store: Store
+    let store: DurableStore
     let turn: Turn
     let slices: Slices
     let sessions: Sessions
     let catalogue: Catalogue
     let methods: Methods
-    let local: LocalProvider
+    let local: LocalExecutor
     let driver: Driver
     let events: EventLog
     let patterns: any PatternCompiler
@@ -79,7 +79,7 @@ package final class Server {
         self.configuration = configuration
         self.log = log
         do {
-            store = try Store(loop: loop, path: configuration.store)
+            store = try DurableStore(loop: loop, path: configuration.store)
         } catch {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }
@@ -96,7 +96,7 @@ package final class Server {
             throw StartFailure(description: "\(error)", exitCode: 70)
         }
         do {
-            local = try LocalProvider(
+            local = try LocalExecutor(
                 loop: loop, directory: configuration.localDirectory,
                 resources: catalogue.provider("local", settings: nil)?.resources ?? [])
             instance = try Randomness.bytes(4).map { String($0, radix: 16) }.joined()

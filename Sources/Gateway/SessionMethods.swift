@@ -17,7 +17,7 @@ enum SessionMethods {
             }
         }
         let account = params["account"]?.string ?? "default"
-        guard LocalProvider.isValid(account: account) else {
+        guard LocalExecutor.isValid(account: account) else {
             return responder.invalid([
                 ParamProblem(
                     path: "/account",

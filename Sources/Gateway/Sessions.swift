@@ -15,7 +15,7 @@ final class Sessions {
         var revision: Int32
     }
 
-    private let store: Store
+    private let store: DurableStore
     private let catalogue: Catalogue
     private let patterns: any PatternCompiler
     private(set) var byID: [Identifier: Session] = [:]
@@ -23,7 +23,7 @@ final class Sessions {
     /// Older revisions that transfers under way still pin (K20).
     private var older: [PlanKey: SessionPlan] = [:]
 
-    init(store: Store, catalogue: Catalogue, patterns: any PatternCompiler) {
+    init(store: DurableStore, catalogue: Catalogue, patterns: any PatternCompiler) {
         self.store = store
         self.catalogue = catalogue
         self.patterns = patterns

@@ -7,7 +7,7 @@ import Store
 /// as one order. While it flushes, the next turn gathers. A reply that depends on a change leaves in `done`, never
 /// before.
 final class Turn {
-    private let store: Store
+    private let store: DurableStore
     private var changes: [Change] = []
     private var done: [() -> Void] = []
     private(set) var commits = 0
@@ -16,7 +16,7 @@ final class Turn {
     /// Nothing waits for the writer, and the writer has reported everything.
     var isEmpty: Bool { done.isEmpty && underWay == 0 }
 
-    init(store: Store) { self.store = store }
+    init(store: DurableStore) { self.store = store }
 
     /// `done` runs on the loop when the changes are on disk; it never runs if they cannot be written (K7: the process
     /// ends then).

@@ -44,7 +44,8 @@ enum Migrations {
             session INTEGER NOT NULL, revision INTEGER NOT NULL, definition BLOB NOT NULL,
             PRIMARY KEY(session, revision)) WITHOUT ROWID;
 
-        -- arrived: 0 while records are still coming, which a restart does not survive.
+        -- arrived: place in the order of acceptance among open transfers; 0 while records are still coming, which a
+        -- restart does not survive.
         CREATE TABLE transfer(
             sequence INTEGER PRIMARY KEY, id BLOB NOT NULL, session INTEGER NOT NULL, account INTEGER NOT NULL,
             revision INTEGER NOT NULL, schema_key TEXT NOT NULL, records INTEGER NOT NULL,

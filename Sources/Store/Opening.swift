@@ -64,7 +64,7 @@ struct Opening {
             JOIN session_revision r ON r.session=s.number AND r.revision=s.revision ORDER BY s.number
             """, "load sessions", SessionRow.read)
         state.openTransfers = try database.rows(
-            TransferRow.select + " WHERE t.completed IS NULL AND t.arrived=1 ORDER BY t.sequence", "load transfers",
+            TransferRow.select + " WHERE t.completed IS NULL AND t.arrived>0 ORDER BY t.arrived", "load transfers",
             TransferRow.read)
         state.openIntents = try database.rows(
             """

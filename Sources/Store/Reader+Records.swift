@@ -145,7 +145,7 @@ extension Reader {
         let find = try database.statement(
             """
             SELECT t.records, t.completed IS NOT NULL FROM transfer t JOIN session s ON s.number=t.session
-            WHERE t.sequence=?1 AND t.arrived=1
+            WHERE t.sequence=?1 AND t.arrived>0
             """, "read transfer")
         find.bind(transfer)
         let head = try find.rows { row throws(StoreFailure) in (records: row.integer(), isOver: row.flag()) }.first

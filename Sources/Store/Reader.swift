@@ -80,7 +80,7 @@ final class Reader {
     // MARK: Single rows
 
     private func transfer(id: Identifier) throws(StoreFailure) -> TransferRow? {
-        let find = try database.composed(TransferRow.select + " WHERE t.id=?1 AND t.arrived=1", "read transfer")
+        let find = try database.composed(TransferRow.select + " WHERE t.id=?1 AND t.arrived>0", "read transfer")
         var binder = RowBinder(find)
         binder.put(id)
         return try find.rows(TransferRow.read).first
@@ -89,7 +89,7 @@ final class Reader {
     private func transfer(session: Identifier, key: String) throws(StoreFailure) -> TransferRow? {
         let find = try database.composed(
             TransferRow.select
-                + " WHERE t.session=(SELECT number FROM session WHERE id=?1) AND t.idempotency_key=?2 AND t.arrived=1",
+                + " WHERE t.session=(SELECT number FROM session WHERE id=?1) AND t.idempotency_key=?2 AND t.arrived>0",
             "read transfer")
         var binder = RowBinder(find)
         binder.put(session)
@@ -99,7 +99,7 @@ final class Reader {
 
     private func transfers(of session: Identifier?) throws(StoreFailure) -> [TransferRow] {
         let find = try database.composed(
-            TransferRow.select + " WHERE t.arrived=1" + (session == nil ? "" : " AND s.id=?1") + " ORDER BY t.sequence",
+            TransferRow.select + " WHERE t.arrived>0" + (session == nil ? "" : " AND s.id=?1") + " ORDER BY t.sequence",
             "read transfers")
         var binder = RowBinder(find)
         if let session { binder.put(session) }
@@ -168,7 +168,7 @@ final class Reader {
         var filter = " WHERE 1"
         var count = "SELECT count(*) FROM error e JOIN session s ON s.number=e.session"
         if transfer != nil {
-            filter = " WHERE e.transfer=(SELECT sequence FROM transfer WHERE id=?1 AND arrived=1)"
+            filter = " WHERE e.transfer=(SELECT sequence FROM transfer WHERE id=?1 AND arrived>0)"
             if session != nil { filter += " AND e.session=(SELECT number FROM session WHERE id=?2)" }
         } else if session != nil {
             filter = " WHERE e.session=(SELECT number FROM session WHERE id=?1)"

@@ -172,7 +172,7 @@ extension Writer {
                     ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
                 """, "write transfer"))
         row.put(into: &binder, session: session, account: try number(of: row.account))
-        binder.put(isWhole)
+        binder.put(isWhole ? try nextArrival() : 0)
         try binder.run()
         if !isWhole { arriving[row.sequence] = session }
         rows += 1
@@ -182,19 +182,30 @@ extension Writer {
         guard endedArrivals.remove(sequence) == nil else { return }
         // What is not arriving was inserted as accepted by this order, or nobody began it.
         let statement = try database.statement(
-            "UPDATE transfer SET arrived=1 WHERE sequence=?1 AND arrived=0", "accept transfer")
+            "UPDATE transfer SET arrived=?2 WHERE sequence=?1 AND arrived=0", "accept transfer")
         guard arriving.removeValue(forKey: sequence) != nil else { return try expectAccepted(sequence) }
-        statement.bind(sequence)
+        statement.bind(sequence, try nextArrival())
         try statement.run()
         rows += 1
         guard database.changes == 1 else { throw StoreFailure(.constraint, operation: "accept transfer") }
+    }
+
+    /// Transfers are taken up again in the order in which they were accepted, which is not that of their sequences: one
+    /// that came in parts was begun before others that were accepted earlier. Only open transfers count.
+    private func nextArrival() throws(StoreFailure) -> Int64 {
+        if arrivals == 0 {
+            arrivals = try database.integer(
+                "SELECT ifnull(max(arrived), 0) FROM transfer WHERE completed IS NULL", "find last acceptance")
+        }
+        arrivals += 1
+        return arrivals
     }
 
     /// Accepted means kept: a caller must not be told so about a transfer that is not there.
     private func expectAccepted(_ sequence: Int64) throws(StoreFailure) {
         let find = try database.statement("SELECT arrived FROM transfer WHERE sequence=?1", "accept transfer")
         find.bind(sequence)
-        guard try only(find) == 1 else { throw StoreFailure(.constraint, operation: "accept transfer") }
+        guard try only(find) > 0 else { throw StoreFailure(.constraint, operation: "accept transfer") }
     }
 
     private func insert(_ row: RecordRow) throws(StoreFailure) {

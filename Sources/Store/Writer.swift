@@ -48,6 +48,8 @@ final class Writer {
     var endedSessions: Set<Identifier> = []
     /// Transfers that are still arriving, with the number of their session.
     var arriving: [Int64: Int64] = [:]
+    /// The last place in the order of acceptance that was given out; 0 before it was looked up.
+    var arrivals: Int64 = 0
     /// Transfers that had not arrived when their session was deleted: the rest of them is dropped.
     var endedArrivals: Set<Int64> = []
     /// Rows that the group under way has touched.

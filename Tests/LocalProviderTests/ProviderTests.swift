@@ -74,7 +74,7 @@ import Testing
 
     @Test(arguments: ["", ".", "..", ".a", "a/b", "a b", "ä", "a\u{0}", "../a", String(repeating: "a", count: 65)])
     func aNameThatIsNoFileNameIsNotOpened(name: String) throws {
-        #expect(!LocalProvider.isValid(account: name))
+        #expect(!LocalExecutor.isValid(account: name))
         let scene = try Scene()
         scene.provider.open(account: name, settings: LocalSettings())
         let reply = Reply(scene.perform(scene.exchange("/contacts/read", "{}", account: name)))
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test(arguments: ["a", "A-b_c.9", "a..", String(repeating: "a", count: 64)])
-    func aNameThatIsAFileNameIsValid(name: String) { #expect(LocalProvider.isValid(account: name)) }
+    func aNameThatIsAFileNameIsValid(name: String) { #expect(LocalExecutor.isValid(account: name)) }
 
     @Test func anAccountThatWasNotOpenedFails() throws {
         let scene = try Scene()

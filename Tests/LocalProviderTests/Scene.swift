@@ -19,7 +19,7 @@ final class Folder {
 /// open.
 final class Scene {
     let loop: Loop
-    let provider: LocalProvider
+    let provider: LocalExecutor
     let folder: Folder
     /// Wall clock of the provider, in milliseconds since 1970.
     var time: Int64 {
@@ -40,7 +40,7 @@ final class Scene {
         self.folder = folder
         let clock = clock
         loop = try Loop()
-        provider = try LocalProvider(loop: loop, directory: folder("accounts/of/local"), resources: resources) {
+        provider = try LocalExecutor(loop: loop, directory: folder("accounts/of/local"), resources: resources) {
             clock.time
         }
         provider.open(account: "a", settings: settings)

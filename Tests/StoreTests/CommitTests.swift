@@ -249,7 +249,7 @@ import Testing
 
     @Test func freeSpaceIsKnown() throws {
         let scene = try Scene()
-        #expect(scene.store.freeBytes() > Store.leastFreeBytes)
+        #expect(scene.store.freeBytes() > DurableStore.leastFreeBytes)
         let asked = scene.store.freeBytes()
         // Asked again a second later, without a commit: the writer measures.
         let file = scene.folder.appendingPathComponent("ballast")

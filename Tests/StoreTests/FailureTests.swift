@@ -115,7 +115,7 @@ import Testing
             try bytes.write(to: URL(fileURLWithPath: scene.path))
             let loop = try Loop()
             do throws(StoreFailure) {
-                let store = try Store(loop: loop, path: scene.path)
+                let store = try DurableStore(loop: loop, path: scene.path)
                 store.onFailure = { failure in
                     if failure.exitCode != 65 { Issue.record("byte \(place): \(failure)") }
                     failed += 1
@@ -174,7 +174,7 @@ import Testing
             if sql.contains("meta") {
                 scene.close()
                 let loop = try Loop()
-                #expect(throws: StoreFailure.self) { _ = try Store(loop: loop, path: scene.path) }
+                #expect(throws: StoreFailure.self) { _ = try DurableStore(loop: loop, path: scene.path) }
                 #expect(loop.close())
                 continue
             }
@@ -237,7 +237,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let loop = try Loop()
         #expect {
-            _ = try Store(loop: loop, path: folder + "/gateway.db")
+            _ = try DurableStore(loop: loop, path: folder + "/gateway.db")
         } throws: { error in
             guard let failure = error as? StoreFailure, case .system(let system) = failure.kind else { return false }
             return system.code == -EISDIR && failure.exitCode == 74
@@ -247,7 +247,7 @@ import Testing
         let descriptor = open(path + ".lock", O_RDWR | O_CREAT, 0o600)
         #expect(flock(descriptor, LOCK_EX) == 0)
         #expect {
-            _ = try Store(loop: loop, path: path)
+            _ = try DurableStore(loop: loop, path: path)
         } throws: { ($0 as? StoreFailure)?.kind == .held(pid: nil) }
         Glibc.close(descriptor)
         #expect(loop.close())

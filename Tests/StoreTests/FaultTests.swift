@@ -17,7 +17,7 @@ struct FaultTests {
     /// What the next start finds of transfers 1, 2, 3.
     private func found(_ path: String) throws -> [Int64] {
         let loop = try Loop()
-        let store = try Store(loop: loop, path: path)
+        let store = try DurableStore(loop: loop, path: path)
         store.close { loop.stop() }
         loop.run()
         #expect(loop.close())
@@ -74,7 +74,7 @@ enum Fault {
         expecting kind: StoreFailure.Kind
     ) throws {
         let loop = try Loop()
-        let store = try Store(loop: loop, path: path, settings: settings)
+        let store = try DurableStore(loop: loop, path: path, settings: settings)
         var done: [Int] = []
         store.commit([.session(Sample.session())] + Sample.whole(1)) {
             done.append(1)

@@ -83,7 +83,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
             let loop = try Loop()
-            let store = try Store(loop: loop, path: path)
+            let store = try DurableStore(loop: loop, path: path)
             let record = Sample.record(1, 0, data: String(repeating: "x", count: 400_000))
             store.commit([
                 .session(Sample.session()), .transferBegun(Sample.transfer(1)), .records([record]),
@@ -99,7 +99,7 @@ import Testing
         settings.idleCheckpointBytes = 100_000
         settings.idleNanoseconds = 10_000_000
         let loop = try Loop()
-        let store = try Store(loop: loop, path: path, settings: settings)
+        let store = try DurableStore(loop: loop, path: path, settings: settings)
         let timer = EventLoop.Timer(loop: loop)
         let end = Date(timeIntervalSinceNow: 10)
         timer.start(after: 0, repeating: 5_000_000) { if size(path) > 400_000 || Date() > end { loop.stop() } }

@@ -14,7 +14,7 @@ import Testing
         let mask = umask(0)
         defer { umask(mask) }
         let loop = try Loop()
-        let store = try Store(loop: loop, path: path)
+        let store = try DurableStore(loop: loop, path: path)
         #expect(store.state.lastEvent == 0)
         #expect(store.state.oldestEvent == 1)
         #expect(store.state.storeID != 0)
@@ -64,7 +64,7 @@ import Testing
         let loop = try Loop()
         let began = Date()
         #expect {
-            _ = try Store(loop: loop, path: scene.path)
+            _ = try DurableStore(loop: loop, path: scene.path)
         } throws: { error in
             let failure = error as? StoreFailure
             return failure?.kind == .held(pid: getpid()) && failure?.exitCode == 75
@@ -74,9 +74,9 @@ import Testing
         // By another way to the same file as well.
         let link = scene.folder.appendingPathComponent("link.db").path
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: scene.path)
-        #expect(throws: StoreFailure.self) { _ = try Store(loop: loop, path: link) }
+        #expect(throws: StoreFailure.self) { _ = try DurableStore(loop: loop, path: link) }
         scene.end()
-        let store = try Store(loop: loop, path: link)
+        let store = try DurableStore(loop: loop, path: link)
         store.close { loop.stop() }
         loop.run()
         #expect(loop.close())
@@ -88,14 +88,14 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
             let loop = try Loop()
-            let store = try Store(loop: loop, path: path)
+            let store = try DurableStore(loop: loop, path: path)
             store.commit([.session(Sample.session())] + Sample.whole(1)) {
                 kill(getpid(), SIGKILL)
             }
             loop.run()
         }
         let loop = try Loop()
-        let store = try Store(loop: loop, path: path)
+        let store = try DurableStore(loop: loop, path: path)
         #expect(store.state.openTransfers.map(\.sequence) == [1])
         #expect(store.state.sessions == [Sample.session()])
         store.close { loop.stop() }
@@ -112,7 +112,7 @@ import Testing
         let names = try FileManager.default.contentsOfDirectory(atPath: scene.folder.path)
         let loop = try Loop()
         #expect {
-            _ = try Store(loop: loop, path: scene.path)
+            _ = try DurableStore(loop: loop, path: scene.path)
         } throws: { error in
             let failure = error as? StoreFailure
             return failure?.kind == .newerSchema(found: 999, known: Migrations.newest) && failure?.exitCode == 78
@@ -138,7 +138,7 @@ import Testing
         let before = try ["", "-wal"].map { try Data(contentsOf: URL(fileURLWithPath: other + $0)) }
         let loop = try Loop()
         #expect {
-            _ = try Store(loop: loop, path: other)
+            _ = try DurableStore(loop: loop, path: other)
         } throws: { error in
             (error as? StoreFailure)?.kind == .newerSchema(found: 7, known: Migrations.newest)
         }
@@ -153,7 +153,7 @@ import Testing
         let loop = try Loop()
         func kind(of path: String) -> (StoreFailure.Kind, Int32)? {
             do throws(StoreFailure) {
-                _ = try Store(loop: loop, path: path)
+                _ = try DurableStore(loop: loop, path: path)
                 return nil
             } catch {
                 return (error.kind, error.exitCode)
@@ -208,7 +208,7 @@ import Testing
         let path = folder + "/a?mode=ro#%41.db"
         for round in 0..<2 {
             let loop = try Loop()
-            let store = try Store(loop: loop, path: path)
+            let store = try DurableStore(loop: loop, path: path)
             #expect(store.state.sessions.count == round)
             store.commit([.session(Sample.session())]) { store.close { loop.stop() } }
             loop.run()

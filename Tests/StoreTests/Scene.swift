@@ -11,7 +11,7 @@ final class Scene {
     let folder: URL
     let path: String
     private(set) var loop: Loop
-    private(set) var store: Store
+    private(set) var store: DurableStore
     private(set) var failures: [StoreFailure] = []
     let settings: StoreSettings
     private var isClosing = false
@@ -21,7 +21,7 @@ final class Scene {
         path = folder.appendingPathComponent("gateway.db").path
         self.settings = settings
         loop = try Loop()
-        store = try Store(loop: loop, path: path, settings: settings)
+        store = try DurableStore(loop: loop, path: path, settings: settings)
         watch()
     }
 
@@ -101,7 +101,7 @@ final class Scene {
 
     func reopenClosed(settings: StoreSettings? = nil) throws {
         loop = try Loop()
-        store = try Store(loop: loop, path: path, settings: settings ?? self.settings)
+        store = try DurableStore(loop: loop, path: path, settings: settings ?? self.settings)
         watch()
     }
 

@@ -36,7 +36,7 @@ import EventLoop
 import PushCore
 
 /// Executes exchanges of the provider `local`. Used on the loop thread; one worker thread serves all accounts.
-package final class LocalProvider {
+package final class LocalExecutor {
     private struct Waiting {
         /// On the loop's clock, in nanoseconds: no answer before.
         var due: UInt64
@@ -61,7 +61,7 @@ package final class LocalProvider {
     private let inbox: ReportBox
 
     /// Reports find their way to the provider without the worker's owning it.
-    private final class ReportBox { weak var provider: LocalProvider? }
+    private final class ReportBox { weak var provider: LocalExecutor? }
 
     /// - Parameters:
     ///   - directory: where the accounts' files are; made with the first of them.

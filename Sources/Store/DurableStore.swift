@@ -11,7 +11,7 @@ import EventLoop
 import PushCore
 
 /// The durable memory of a gateway: one file, one gateway. Used on the loop thread only.
-package final class Store {
+package final class DurableStore {
     /// What a start needs to know; as it was at opening.
     package let state: StoredState
 
