@@ -84,7 +84,16 @@ package struct MatchKeys: Equatable, Sendable {
                 return count
             }
         }
-        return ascii ?? text.split(whereSeparator: \.isWhitespace).joined(separator: " ").lowercased()
+        return ascii ?? words(text).joined(separator: " ").lowercased()
+    }
+
+    /// Parted at white space, by scalars: a character with an accent is not taken apart, for no accent is white space.
+    private static func words(_ text: String) -> [Substring] {
+        let scalars = text.unicodeScalars
+        return scalars.split {
+            $0.value < 0x80 ? $0.value == 0x20 || (0x09...0x0D).contains($0.value) : $0.properties.isWhitespace
+        }
+        .map(Substring.init)
     }
 
     private static func host(_ text: String) -> String {
