@@ -78,3 +78,8 @@ int clinux_is_terminal_master(int descriptor) {
     struct stat status;
     return fstat(descriptor, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(5, 2);
 }
+
+void clinux_yield_priority(void) {
+    // On Linux the nice value belongs to the thread, and who = 0 is the caller.
+    (void)setpriority(PRIO_PROCESS, 0, 5);
+}

@@ -47,6 +47,8 @@ package final class Worker<Order: Sendable, Report: Sendable> {
                 guard let context else { return }
                 let start = Unmanaged<ThreadStart>.fromOpaque(context).takeRetainedValue()
                 clinux_name_thread(start.name)
+                // Where cores are few, the loop goes first: it has little to do at a time, and everybody waits for it.
+                clinux_yield_priority()
                 start.work()
             }, context.toOpaque())
         guard created == 0 else {

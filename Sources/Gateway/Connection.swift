@@ -20,6 +20,8 @@ package final class Connection {
     private(set) var waitsForMemory = false
     /// Bytes of the unfinished line that count against the inbound budget of all connections.
     private var heldBytes = 0
+    /// Bytes of output that count against the outbound budget of all connections.
+    private var heldOutput = 0
     /// When the 64 KiB under way began to arrive, and how long the line was then.
     private var lineBegan: (time: UInt64, bytes: Int)?
     private var waiting: [ReplyTo: Responder] = [:]
@@ -64,10 +66,14 @@ package final class Connection {
     }
 
     var queuedBytes: Int { stream.queuedBytes + conversation.outputCount }
-    /// No event is pulled for it now.
-    var isFull: Bool { queuedBytes >= server.ceilings.eventPause }
+    /// No event is pulled for it now: it has enough to take, or all connections together have.
+    var isFull: Bool {
+        queuedBytes >= server.ceilings.eventPause
+            || (stream.queuedBytes > 0 && server.outboundBytes >= server.ceilings.outboundMemory)
+    }
     var isIdle: Bool { waiting.isEmpty && conversation.outputCount == 0 && stream.queuedBytes == 0 }
-    var callsInFlight: Int { waiting.count }
+    /// Calls await their answer, or lines that were read await their turn.
+    var isBusy: Bool { !waiting.isEmpty || isScheduled }
     /// The peer has ended its input, and every call of it was taken (K23).
     private(set) var inputIsDone = false
 
@@ -206,6 +212,7 @@ package final class Connection {
         let bytes = conversation.takeOutput()
         server.counters.outboundBytes += bytes.count
         stream.write(bytes)
+        accountOutput()
         if waitsForOutput && !isFull {
             // The kernel took all of it, so the stream will not report that it is writable again.
             waitsForOutput = false
@@ -218,8 +225,16 @@ package final class Connection {
     /// A subscription stops because the output is full. It is pumped again when there is room.
     func holdBackEvents() { waitsForOutput = true }
 
+    /// What the kernel has not taken counts against the outbound budget of all connections.
+    private func accountOutput() {
+        let held = isClosed ? 0 : stream.queuedBytes
+        server.outboundBytes += held - heldOutput
+        heldOutput = held
+    }
+
     private func writable() {
         guard !isClosed else { return }
+        accountOutput()
         if !inputEnded && !waitsForMemory && queuedBytes <= server.ceilings.replyPause { stream.startReading() }
         schedule()
         waitsForOutput = false
@@ -247,6 +262,8 @@ package final class Connection {
             return
         }
         if waitsForMemory && server.inboundBytes <= server.ceilings.inboundMemory { memoryCameFree() }
+        accountOutput()
+        if waitsForOutput && !isFull { writable() }
     }
 
     /// Writes what is ready, then ends the output and closes.
@@ -264,6 +281,7 @@ package final class Connection {
         isClosed = true
         server.inboundBytes -= heldBytes
         heldBytes = 0
+        accountOutput()
         server.inboundTurn.leave(self)
         for responder in waiting.values { responder.onCancel?() }
         waiting = [:]

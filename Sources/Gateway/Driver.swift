@@ -105,15 +105,19 @@ final class Driver {
     private func admit(_ account: AccountKey, _ transfer: Int64, _ after: Int32, _ limit: Int) {
         guard let row = machine.transfer(transfer) else {
             // The lane reads nothing more before it has an answer.
-            return tell(.admitted(account, transfer: transfer, [], isLast: true))
+            return tell(.admitted(account, transfer: transfer, [], isLast: true, moreFollow: false))
         }
         store.read(.unfinished(transfer: transfer, after: after, limit: limit, bytes: Self.readBytes)) {
             [self] answer in
             guard case .unfinished(let rows, let isLast) = answer else { return }
             sessions.plan(session: row.session, revision: row.revision) { [self] plan in
-                guard let plan else { return tell(.admitted(account, transfer: transfer, [], isLast: true)) }
-                prepare(rows, plan, row.disableUpsert) { [self] records in
-                    tell(.admitted(account, transfer: transfer, records, isLast: isLast))
+                guard let plan else {
+                    return tell(.admitted(account, transfer: transfer, [], isLast: true, moreFollow: false))
+                }
+                prepare(rows, plan, row.disableUpsert) { [self] records, isWhole in
+                    tell(
+                        .admitted(
+                            account, transfer: transfer, records, isLast: isLast && isWhole, moreFollow: !isWhole))
                 }
             }
         }
@@ -121,20 +125,20 @@ final class Driver {
 
     private func prepare(
         _ rows: [ResultRow], _ plan: SessionPlan, _ disablesUpsert: Bool,
-        _ done: @escaping ([PreparedRecord]) -> Void
+        _ done: @escaping (_ slice: [PreparedRecord], _ isLast: Bool) -> Void
     ) {
-        var records: [PreparedRecord] = []
-        records.reserveCapacity(rows.count)
+        var next = 0
         slices.add { deadline in
-            while records.count < rows.count {
-                let row = rows[records.count]
+            var records: [PreparedRecord] = []
+            while next < rows.count {
+                let row = rows[next]
                 records.append(
                     PreparedRecord(row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children))
-                if records.count & 7 == 0 && Clock.monotonic() > deadline { break }
+                next += 1
+                if next & 7 == 0 && Clock.monotonic() > deadline { break }
             }
-            guard records.count == rows.count else { return false }
-            done(records)
-            return true
+            done(records, next == rows.count)
+            return next == rows.count
         }
     }
 

@@ -43,7 +43,9 @@ package final class Server {
     let instance: String
     var identifiers = IdentifierSource()
     var counters = Counters()
+    /// Bytes of unfinished lines, and of output that no kernel has taken, of all connections (K11).
     var inboundBytes = 0
+    var outboundBytes = 0
     let inboundTurn = InboundTurn()
     var dirty: [Connection] = []
     private(set) var connections: [Int: Connection] = [:]
@@ -328,7 +330,7 @@ package final class Server {
 
     private func drainStep() {
         guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, turn.isEmpty,
-            connections.values.allSatisfy({ $0.callsInFlight == 0 })
+            !connections.values.contains(where: \.isBusy)
         else { return }
         finish()
     }

@@ -17,8 +17,8 @@ package enum Fact: Sendable {
     case started
     /// A transfer is on disk. `records` if they are at hand and `hasRoom` said so, else nil: they are read when due.
     case accepted(TransferRow, records: [PreparedRecord]?)
-    /// The answer to `admit`.
-    case admitted(AccountKey, transfer: Int64, [PreparedRecord], isLast: Bool)
+    /// The answer to `admit`, or a part of it that more parts follow; `isLast`: the transfer has no record after these.
+    case admitted(AccountKey, transfer: Int64, [PreparedRecord], isLast: Bool, moreFollow: Bool)
     case ledgerRead(batch: Int64, [String: String])
     case lookedUp(batch: Int64, Reply<LookupAnswer>)
     case written(batch: Int64, Reply<WriteAnswer>)
@@ -102,8 +102,8 @@ package struct PushMachine: Sendable {
             hasStarted = true
             for account in lanes.keys.sorted() { plan(account) }
         case .accepted(let row, let records): accept(row, records)
-        case .admitted(let account, let transfer, let records, let isLast):
-            admit(account, transfer, records, isLast: isLast)
+        case .admitted(let account, let transfer, let records, let isLast, let moreFollow):
+            admit(account, transfer, records, isLast: isLast, moreFollow: moreFollow)
         case .ledgerRead(let batch, let known): ledgerRead(batch, known)
         case .lookedUp(let batch, let reply): lookedUp(batch, reply)
         case .written(let batch, let reply): written(batch, reply)
@@ -151,9 +151,9 @@ package struct PushMachine: Sendable {
     }
 
     private mutating func admit(
-        _ account: AccountKey, _ transfer: Int64, _ records: [PreparedRecord], isLast: Bool
+        _ account: AccountKey, _ transfer: Int64, _ records: [PreparedRecord], isLast: Bool, moreFollow: Bool
     ) {
-        lanes[account]?.isReading = false
+        lanes[account]?.isReading = moreFollow
         guard let place = lanes[account]?.unread.firstIndex(where: { $0.transfer == transfer }) else {
             plan(account)
             return

@@ -77,7 +77,8 @@ struct SimulatedHouse {
         switch effect {
         case .admit(let account, let transfer, let after, let limit):
             let (rows, isLast) = store.unfinished(transfer, after: after, limit: min(limit, 7))
-            answers.append(.admitted(account, transfer: transfer, prepare(rows, transfer), isLast: isLast))
+            answers.append(
+                .admitted(account, transfer: transfer, prepare(rows, transfer), isLast: isLast, moreFollow: false))
         case .readLedger(let batch, let scope, let resource, let ids):
             var known: [String: String] = [:]
             for id in ids { known[id] = store.ledger[SimulatedStore.key(scope.namespace, resource, id)] }

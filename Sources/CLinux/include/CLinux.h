@@ -27,6 +27,9 @@ int clinux_forbid_core_dumps(void);
 /// Lifts the soft limit of descriptors towards `wanted`, at most to the hard limit. The limit now in force is stored.
 int clinux_raise_descriptor_limit(uint64_t wanted, uint64_t *in_force);
 
+/// Lets threads of the ordinary priority go first (nice 5), for the calling thread only. Best effort.
+void clinux_yield_priority(void);
+
 /// Name of the calling thread as ps(1) and debuggers show it; cut at 15 bytes by the kernel.
 void clinux_name_thread(const char *name);
 
