@@ -175,7 +175,12 @@ final class Driver {
         func finishOne() {
             left -= 1
             guard left == 0 else { return }
-            if !records.isEmpty { tell(.recovered(intent, plan, records)) }
+            if records.isEmpty {
+                // Its session was deleted: nobody waits for an outcome, and the intent must not be found again.
+                turn.commit([.intentSettled(id: intent.id, at: loop.wallClockMilliseconds())]) {}
+            } else {
+                tell(.recovered(intent, plan, records))
+            }
             done()
         }
         for (transfer, items) in byTransfer.sorted(by: { $0.key < $1.key }) {
