@@ -35,7 +35,8 @@ package struct JSONGlance {
         let key = nodes[at]
         let value = nodes[at &+ 1]
         let member = Member(
-            key: contents(key), keyHasEscape: key.flag, kind: value.kind, hasEscape: value.kind == .string && value.flag,
+            key: contents(key), keyHasEscape: key.flag, kind: value.kind,
+            hasEscape: value.kind == .string && value.flag,
             contents: contents(value), place: at &+ 1)
         at = value.kind == .array || value.kind == .object ? Int(value.link) : at &+ 2
         return member
