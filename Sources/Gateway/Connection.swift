@@ -5,7 +5,8 @@ import PushCore
 
 /// One caller: bytes in, calls to the methods, answers and events out. Judges load, not content.
 package final class Connection {
-    unowned let server: Server
+    /// Strong, for it is asked at each call; the server lets go of a connection that was closed.
+    let server: Server
     private let stream: any ByteStream
     let number: Int
     let peer: PeerCredentials?
@@ -24,7 +25,10 @@ package final class Connection {
     private var heldOutput = 0
     /// When the 64 KiB under way began to arrive, and how long the line was then.
     private var lineBegan: (time: UInt64, bytes: Int)?
+    /// Calls that were kept by their handler.
     private var waiting: [ReplyTo: Responder] = [:]
+    /// A responder that nobody else has, for the next call.
+    private var spare: Responder?
     var subscriptions: [String: Subscription] = [:]
     let pushLine = PushLine()
     var hasSaidHello = false
@@ -157,9 +161,7 @@ package final class Connection {
         switch incoming {
         case .call(let call):
             server.counters.calls += 1
-            let responder = Responder(connection: self, replyTo: call.replyTo)
-            if let replyTo = call.replyTo { waiting[replyTo] = responder }
-            server.dispatch(call, responder)
+            dispatch(call)
         case .cancel(let id):
             guard let replyTo = conversation.replyTo(pending: id), let responder = waiting[replyTo] else { return }
             responder.onCancel?()
@@ -171,8 +173,22 @@ package final class Connection {
         }
     }
 
+    /// Most calls are answered before this returns. Only one that is not has to be found again, and only one that
+    /// somebody keeps needs a responder of its own.
+    private func dispatch(_ call: Call) {
+        let responder = spare.take() ?? Responder(connection: self)
+        responder.begin(call.replyTo)
+        server.dispatch(call, responder)
+        guard responder.isAnswered || call.replyTo == nil else {
+            if isClosed { responder.onCancel?() } else { call.replyTo.map { waiting[$0] = responder } }
+            return
+        }
+        spare = responder
+        if !isKnownUniquelyReferenced(&spare) { spare = nil }
+    }
+
     func answered(_ responder: Responder) {
-        if let replyTo = responder.replyTo { waiting[replyTo] = nil }
+        if !waiting.isEmpty, let replyTo = responder.replyTo { waiting[replyTo] = nil }
     }
 
     /// A transfer that the end of input waited for has completed.
@@ -285,6 +301,7 @@ package final class Connection {
         server.inboundTurn.leave(self)
         for responder in waiting.values { responder.onCancel?() }
         waiting = [:]
+        spare = nil
         for subscription in subscriptions.values { subscription.close() }
         subscriptions = [:]
         stream.close()

@@ -2,8 +2,9 @@ import JSON
 import JSONRPC
 import JSONSchema
 
-/// A method as it is called: its params are checked before the handler sees them.
-struct Method {
+/// A method as it is called: its params are checked before the handler sees them. A class, so that a call that looks it
+/// up counts one reference and not each of its parts.
+final class Method {
     typealias Handler = (Server, Call, JSONView, Responder) -> Void
 
     let name: String
@@ -17,6 +18,22 @@ struct Method {
     let answersBeforeReady: Bool
     /// Answers before `hello` brought the token.
     let needsNoToken: Bool
+    /// Absent params are good: they need no validation at each call.
+    let needsNoParams: Bool
+
+    init(
+        name: String, params: CompiledSchema, warned: [(name: String, text: String)], handler: @escaping Handler,
+        answersWhileDraining: Bool, answersBeforeReady: Bool, needsNoToken: Bool
+    ) {
+        self.name = name
+        self.params = params
+        self.warned = warned
+        self.handler = handler
+        self.answersWhileDraining = answersWhileDraining
+        self.answersBeforeReady = answersBeforeReady
+        self.needsNoToken = needsNoToken
+        needsNoParams = Methods.noParams.map { params.isValid($0) } ?? false
+    }
 }
 
 /// The methods, read from `openrpc.json`: what is not described there cannot be called, and what is described there
@@ -155,7 +172,7 @@ extension Server {
             return
         }
         guard let params = call.params ?? Methods.noParams else { return responder.error(.internal) }
-        if !method.params.isValid(params) {
+        if !(call.params == nil && method.needsNoParams) && !method.params.isValid(params) {
             let violations = method.params.violations(of: params)
             return responder.invalid(
                 violations.map { ParamProblem(path: $0.pointer, message: $0.message, suggestion: $0.suggestion) })

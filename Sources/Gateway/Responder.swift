@@ -5,14 +5,18 @@ import PushCore
 /// Answers one call. Of a notification nothing is sent. Exactly one answer counts, later ones are ignored.
 final class Responder {
     let connection: Connection
-    let replyTo: ReplyTo?
-    private(set) var isAnswered = false
+    private(set) var replyTo: ReplyTo?
+    private(set) var isAnswered = true
     /// Called when the call is cancelled; what then answers is up to the one who set it.
     var onCancel: (() -> Void)?
 
-    init(connection: Connection, replyTo: ReplyTo?) {
-        self.connection = connection
+    init(connection: Connection) { self.connection = connection }
+
+    /// Takes up a call, after the one before was dealt with and nobody is left who could answer it.
+    func begin(_ replyTo: ReplyTo?) {
         self.replyTo = replyTo
+        isAnswered = false
+        onCancel = nil
     }
 
     func result(_ write: (inout JSONWriter) -> Void) {

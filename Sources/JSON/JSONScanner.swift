@@ -50,6 +50,11 @@ package struct JSONScanner: Sendable {
         if room.count > Self.keptNodes { room = [] }
     }
 
+    /// The tape of a scan that has come to its end, where it lies.
+    func withNodes<Result>(_ body: (UnsafePointer<JSONNode>) -> Result?) -> Result? {
+        room.withUnsafeBufferPointer { nodes in nodes.baseAddress.flatMap(body) }
+    }
+
     /// The tape, and a scanner that is as new. A short tape is copied to its exact size and its room kept, so that a
     /// stream of small texts costs one allocation a tape; a long one is given away, unless most of it is empty.
     mutating func takeTape() -> ContiguousArray<JSONNode> {

@@ -102,9 +102,14 @@ package struct JSONWriter: Sendable {
 
     package mutating func raw(_ text: String.UTF8View) {
         comma()
-        var text = String(text)
-        text.withUTF8 { bytes.append(contentsOf: $0) }
+        // A view that is not contiguous is one of a foreign string, and there are none here.
+        if text.withContiguousStorageIfAvailable({ bytes.append(contentsOf: $0) }) == nil {
+            bytes.append(contentsOf: text)
+        }
     }
+
+    /// The same behind a key that was written as `raw`: no comma can be due.
+    package mutating func raw(joined text: [UInt8]) { bytes.append(contentsOf: text) }
 
     package mutating func raw(_ text: StaticString) {
         comma()

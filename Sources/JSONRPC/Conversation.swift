@@ -36,8 +36,9 @@ package enum Incoming: Sendable {
     case response
 }
 
-/// The messages of one connection.
-package struct Conversation: Sendable {
+/// The messages of one connection. Not copyable: a ticket is good on the one conversation that gave it, and an owner that
+/// is a class would copy all of this, counting a reference for each part, to read one number.
+package struct Conversation: ~Copyable, Sendable {
     private let ceilings: FramingCeilings
     private var reader: LineReader
     private var output = JSONWriter()
@@ -67,6 +68,8 @@ package struct Conversation: Sendable {
             switch reader.next(drained: drained) {
             case nil: return nil
             case .refused(let error): return refuse(error, id: .null, batch: nil)
+            case .call(let call, let params, let bytes):
+                return admit(call.id, call.method, params, batch: nil, bytes: bytes)
             case .value(let document):
                 guard document.root.kind == .array else {
                     return read(document.root, batch: nil, bytes: document.bytes.count)
@@ -98,7 +101,8 @@ package struct Conversation: Sendable {
     }
 
     private mutating func nextOfBatch() -> Incoming? {
-        guard let slot = dealing?.slot, let member = dealing?.members.next() else {
+        guard let slot = dealing?.slot else { return nil }
+        guard let member = dealing?.members.next() else {
             dealing = nil
             return nil
         }
@@ -112,17 +116,22 @@ package struct Conversation: Sendable {
         case .response: return .response
         case .cancel(let id): return .cancel(id)
         case .refused(let id, let error): return refuse(error, id: id, batch: batch)
-        case .call(let id, let method, let params):
-            guard let id else {
-                return .call(Call(replyTo: nil, id: nil, method: method, params: params, lineBytes: bytes))
-            }
-            guard pending.count < ceilings.inFlight else {
-                return refuse(.tooManyInFlight(ceiling: ceilings.inFlight), id: id, batch: batch)
-            }
-            let ticket = pending.add(id, batch: batch)
-            if let batch { batches.expectReply(batch) }
-            return .call(Call(replyTo: ticket, id: id, method: method, params: params, lineBytes: bytes))
+        case .call(let id, let method, let params): return admit(id, method, params, batch: batch, bytes: bytes)
         }
+    }
+
+    private mutating func admit(
+        _ id: RequestID?, _ method: String, _ params: JSONView?, batch: Int?, bytes: Int
+    ) -> Incoming {
+        guard let id else {
+            return .call(Call(replyTo: nil, id: nil, method: method, params: params, lineBytes: bytes))
+        }
+        guard pending.count < ceilings.inFlight else {
+            return refuse(.tooManyInFlight(ceiling: ceilings.inFlight), id: id, batch: batch)
+        }
+        let ticket = pending.add(id, batch: batch)
+        if let batch { batches.expectReply(batch) }
+        return .call(Call(replyTo: ticket, id: id, method: method, params: params, lineBytes: bytes))
     }
 
     /// - Parameter id: nil for a notification, which is refused in silence.
@@ -160,7 +169,10 @@ package struct Conversation: Sendable {
     /// Answers a call with a result that is compact JSON text already. Returns as `reply(to:result:)` does.
     @discardableResult
     package mutating func reply(to ticket: ReplyTo, resultText: [UInt8]) -> Bool {
-        reply(to: ticket) { $0.raw(resultText) }
+        answer(ticket) { writer in
+            writer.raw(Self.result)
+            writer.raw(joined: resultText)
+        }
     }
 
     /// Answers a call with an error. Returns as `reply(to:result:)` does.
@@ -227,6 +239,7 @@ package struct Conversation: Sendable {
     }
 
     private static let head: StaticString = #"{"jsonrpc":"2.0","id":"#
+    private static let result: StaticString = #""result":"#
 
     private static func write(_ id: RequestID, to writer: inout JSONWriter, _ body: (inout JSONWriter) -> Void) {
         // In one piece, for it is in every answer. The writer sees to the comma before it in a batch.

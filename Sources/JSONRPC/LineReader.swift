@@ -16,6 +16,8 @@ import JSON
 struct LineReader: Sendable {
     enum Line {
         case value(JSONDocument)
+        /// What most lines are, read without a document of the whole line unless it has params.
+        case call(PlainCall, params: JSONView?, bytes: Int)
         case refused(ErrorReply)
     }
 
@@ -167,19 +169,31 @@ struct LineReader: Sendable {
 
     // MARK: Taking
 
-    /// The document of the line that ends `end` bytes behind `head`.
+    /// The line that ends `end` bytes behind `head`.
     private mutating func take(_ end: Int) -> Line {
+        let call = buffer.withUnsafeBytes { bytes in
+            scanner.glance(UnsafeRawBufferPointer(rebasing: bytes[head..<head + end])) { PlainCall(&$0) }
+        }
+        guard let call else { return .value(document(end)) }
+        guard let place = call.params else {
+            consume(end + 1)
+            return .call(call, params: nil, bytes: end)
+        }
+        return .call(call, params: document(end).value(at: place), bytes: end)
+    }
+
+    private mutating func document(_ end: Int) -> JSONDocument {
         guard end >= Self.handedOver && head == 0 else {
             let document = JSONDocument(taking: &scanner, bytes: Array(buffer[head..<head + end]))
             consume(end + 1)
-            return .value(document)
+            return document
         }
         var bytes = buffer
         buffer = Array(bytes[min(end + 1, bytes.count)...])
         bytes.removeLast(bytes.count - end)
         let document = JSONDocument(taking: &scanner, bytes: bytes)
         restart()
-        return .value(document)
+        return document
     }
 
     private mutating func consume(_ length: Int) {

@@ -24,6 +24,17 @@ package enum RequestID: Sendable {
         }
     }
 
+    /// The same of a value that is looked at in place; nil also for a string with an escape.
+    init?(_ member: JSONGlance.Member) {
+        switch member.kind {
+        case .null: self = .null
+        case .string where !member.hasEscape: self = .string(String(decoding: member.contents, as: UTF8.self))
+        case .number where member.contents.allSatisfy({ $0 == UInt8(ascii: "-") || $0 &- 0x30 < 10 }):
+            self = .number(String(decoding: member.contents, as: UTF8.self))
+        case .number, .string, .bool, .array, .object: return nil
+        }
+    }
+
     func write(to writer: inout JSONWriter) {
         switch self {
         case .null: writer.null()

@@ -2,7 +2,7 @@ import JSON
 import JSONRPC
 
 /// A conversation with an owner behind it that knows `echo {a}` and `ping`, and answers at once.
-struct Dialogue {
+struct Dialogue: ~Copyable {
     var conversation: Conversation
     private(set) var output: [UInt8] = []
     private(set) var cancelled: [RequestID] = []

@@ -71,7 +71,7 @@ private func message(_ line: JSONValue) -> String { line["error"]?["message"]?.s
         #expect(dialogue.conversation.bufferedBytes == 0 && dialogue.conversation.lineStarted)
         dialogue.feed("x\n\(ping)\n")
         #expect(try dialogue.lines.map(summary) == [Vector.parseError, "result 1 null"])
-        #expect(!dialogue.conversation.lineStarted)
+        #expect(dialogue.conversation.lineStarted == false)
     }
 
     /// Also while the owner takes nothing: what is skipped is not even kept until it does.
@@ -257,7 +257,7 @@ private func message(_ line: JSONValue) -> String { line["error"]?["message"]?.s
         #expect(dialogue.output.isEmpty && dialogue.conversation.lineStarted)
         dialogue.feed("", drained: true)
         #expect(try dialogue.lines.map(summary) == ["result 1 null"])
-        #expect(!dialogue.conversation.lineStarted)
+        #expect(dialogue.conversation.lineStarted == false)
         dialogue.feed("\n" + ping + " ", drained: true)
         dialogue.feed("[\(ping)]", drained: true)
         #expect(try dialogue.lines.map(summary) == ["result 1 null", "result 1 null", "[result 1 null]"])

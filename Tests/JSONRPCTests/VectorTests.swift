@@ -97,6 +97,10 @@ struct Vector: Sendable, CustomTestStringConvertible {
             #"{"\u006asonrpc":"2.0","method":"ec\u0068o","params":{"a":1},"id":1}"#, "result 1 1"),
         Vector(#"{"id":1,"params":{"a":1},"method":"echo","jsonrpc":"2.0"}"#, "result 1 1"),
         Vector(#"{"jsonrpc":"2.0","method":"echo","params":{"a":1},"id":1,"x-trace":"t"}"#, "result 1 1"),
+        Vector(#"{"jsonrpc":"2\u002e0","method":"ec\u0068o","params":{"a":1},"id":"\u0078"}"#, #"result "x" 1"#),
+        Vector(#"{"JSONRPC":"2.0","methoD":"ping","Id":1}"#, badRequest),
+        Vector(#"{"jsonrpc":"2.0","method":"ping","id":1,"result":1,"error":{}}"#, "result 1 null"),
+        Vector(#"{"jsonrpc":"2.0","method":"","id":1}"#, "error 1 -32601 method_not_found"),
         Vector("\t { \"jsonrpc\" : \"2.0\" ,\"method\":\"ping\" , \"id\":\t1 } \t", "result 1 null"),
         Vector(#"{"jsonrpc":"2.0","method":"echo","params":{"a":1.10},"id":1}"#, "result 1 1.10"),
         Vector(
@@ -107,7 +111,7 @@ struct Vector: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct VectorTests {
-    private func answers(_ dialogue: Dialogue) throws -> [String] { try dialogue.lines.map(summary) }
+    private func answers(_ dialogue: borrowing Dialogue) throws -> [String] { try dialogue.lines.map(summary) }
 
     /// The text of an answer is compared in the writer's spelling, so expected values pass through it once.
     private func expected(_ vector: Vector) -> [String] {
@@ -154,6 +158,14 @@ struct Vector: Sendable, CustomTestStringConvertible {
             dialogue.end()
             #expect(try answers(dialogue) == expected(vector), "split at \(split)")
         }
+    }
+
+    /// A call that comes alone is mostly read in place, one in a batch never is: both must hear the same.
+    @Test(arguments: Vector.all.filter { $0.line.hasPrefix("{") && $0.answers != [Vector.parseError] })
+    func aloneAndInABatch(vector: Vector) throws {
+        var dialogue = Dialogue()
+        dialogue.feed("[\(vector.line)]\n")
+        #expect(try answers(dialogue) == (vector.answers.isEmpty ? [] : ["[\(expected(vector).joined())]"]))
     }
 
     /// All vectors as one stream, cut into pieces of every length up to 40: nothing leaks from one line into the next.
