@@ -133,6 +133,8 @@ package final class Connection {
     private func process() {
         guard !isClosed else { return }
         let start = Clock.monotonic()
+        // Nothing is written to the stream before the end of the turn, so what is queued there stands still until then.
+        let room = server.ceilings.replyPause - stream.queuedBytes
         var calls = 0
         var hasMore = false
         while let incoming = conversation.next(drained: drained) {
@@ -144,7 +146,7 @@ package final class Connection {
                 hasMore = true
                 break
             }
-            if queuedBytes > server.ceilings.replyPause {
+            if conversation.outputCount > room {
                 stream.pauseReading()
                 waitsForOutput = true
                 hasMore = true

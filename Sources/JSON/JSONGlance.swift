@@ -49,14 +49,16 @@ package struct JSONGlance {
 }
 
 extension JSONScanner {
-    /// Looks at a text whose scan has come to its end with an object; nil for any other.
+    /// Looks at a text whose scan has come to its end; of any other value than an object there is nothing to see, and
+    /// `body` is not called. Neither generic nor reading a copy: this happens once a line.
     ///
     /// - Parameter text: the text that was scanned, from its first byte on.
-    package func glance<Result>(_ text: UnsafeRawBufferPointer, _ body: (inout JSONGlance) -> Result?) -> Result? {
+    package mutating func glance(_ text: UnsafeRawBufferPointer, _ body: (inout JSONGlance) -> Void) {
         precondition(isComplete && offset <= text.count, "Only a text that was scanned to its end can be looked at.")
-        return withNodes { nodes in
-            guard let base = text.baseAddress, var glance = JSONGlance(base, nodes) else { return nil }
-            return body(&glance)
+        guard let base = text.baseAddress else { return }
+        withNodes { nodes in
+            guard var glance = JSONGlance(base, nodes) else { return }
+            body(&glance)
         }
     }
 }

@@ -51,8 +51,10 @@ package struct JSONScanner: Sendable {
     }
 
     /// The tape of a scan that has come to its end, where it lies.
-    func withNodes<Result>(_ body: (UnsafePointer<JSONNode>) -> Result?) -> Result? {
-        room.withUnsafeBufferPointer { nodes in nodes.baseAddress.flatMap(body) }
+    mutating func withNodes(_ body: (UnsafePointer<JSONNode>) -> Void) {
+        room.withUnsafeMutableBufferPointer { nodes in
+            if let nodes = nodes.baseAddress { body(nodes) }
+        }
     }
 
     /// The tape, and a scanner that is as new. A short tape is copied to its exact size and its room kept, so that a

@@ -42,6 +42,10 @@ package struct Conversation: ~Copyable, Sendable {
     private let ceilings: FramingCeilings
     private var reader: LineReader
     private var output = JSONWriter()
+    /// Bytes that left with the last turn.
+    private var lastOutput = 0
+    /// Bytes that are made room for at the first message of a turn.
+    private static let mostReserved = 16 << 10
     private var pending = PendingCalls()
     private var batches = Batches()
     /// The batch whose members are being handed out.
@@ -213,6 +217,7 @@ package struct Conversation: ~Copyable, Sendable {
     package mutating func takeOutput() -> [UInt8] {
         let bytes = output.bytes
         output = JSONWriter()
+        lastOutput = bytes.count
         return bytes
     }
 
@@ -255,8 +260,8 @@ package struct Conversation: ~Copyable, Sendable {
         output.endLine()
     }
 
-    /// The first message of a turn makes room for a few, the buffer having been given away with the last turn's.
+    /// The first message of a turn makes room for as much as the last turn said, the buffer having been given away.
     private mutating func prepare() {
-        if output.bytes.isEmpty { output.bytes.reserveCapacity(512) }
+        if output.bytes.isEmpty { output.bytes.reserveCapacity(max(512, min(lastOutput, Self.mostReserved))) }
     }
 }

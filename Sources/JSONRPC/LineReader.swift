@@ -171,8 +171,9 @@ struct LineReader: Sendable {
 
     /// The line that ends `end` bytes behind `head`.
     private mutating func take(_ end: Int) -> Line {
-        let call = buffer.withUnsafeBytes { bytes in
-            scanner.glance(UnsafeRawBufferPointer(rebasing: bytes[head..<head + end])) { PlainCall(&$0) }
+        var call: PlainCall?
+        buffer.withUnsafeBytes { bytes in
+            scanner.glance(UnsafeRawBufferPointer(rebasing: bytes[head..<head + end])) { call = PlainCall(&$0) }
         }
         guard let call else { return .value(document(end)) }
         guard let place = call.params else {

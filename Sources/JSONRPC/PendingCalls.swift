@@ -35,12 +35,9 @@ struct PendingCalls: Sendable {
 
     /// Nil if the ticket was used before.
     mutating func remove(_ ticket: ReplyTo) -> Entry? {
-        guard ticket.slot < slots.count, let entry = slots[ticket.slot], entry.serial == ticket.serial else {
-            return nil
-        }
-        slots[ticket.slot] = nil
+        guard ticket.slot < slots.count, slots[ticket.slot]?.serial == ticket.serial else { return nil }
         free.append(ticket.slot)
-        return entry
+        return slots[ticket.slot].take()
     }
 
     /// The only call with this id; nil if there is none, or more than one.
