@@ -64,8 +64,9 @@ package final class Connection {
     }
 
     var queuedBytes: Int { stream.queuedBytes + conversation.outputCount }
-    /// No event is pulled for it now.
-    var isFull: Bool { queuedBytes >= server.ceilings.eventPause }
+    /// Bytes of events that it takes now; 0 or less when none are pulled for it.
+    var eventRoom: Int { server.ceilings.eventPause - queuedBytes }
+    var isFull: Bool { eventRoom <= 0 }
     var isIdle: Bool { waiting.isEmpty && conversation.outputCount == 0 && stream.queuedBytes == 0 }
     var callsInFlight: Int { waiting.count }
     /// The peer has ended its input, and every call of it was taken (K23).
@@ -223,7 +224,7 @@ package final class Connection {
         if !inputEnded && !waitsForMemory && queuedBytes <= server.ceilings.replyPause { stream.startReading() }
         schedule()
         waitsForOutput = false
-        for subscription in subscriptions.values { subscription.pump() }
+        for subscription in subscriptions.values { server.events.wake(subscription) }
         if inputIsDone { server.inputDone(self) }
     }
 
