@@ -84,66 +84,78 @@ final class EventPage {
 
 /// The pages that are kept.
 struct EventPages {
+    private struct Kept {
+        let page: EventPage
+        /// Counts the pages in the order of their coming.
+        let number: Int
+    }
+
     /// Bytes above which the oldest go.
     private let ceiling: Int
-    private var shelves: [EventFilter: [EventPage]] = [:]
-    /// In the order of their coming.
-    private var order: [(filter: EventFilter, page: EventPage)] = []
+    private var shelves: [EventFilter: [Kept]] = [:]
+    /// Bytes of the pages that are there, in the order of their coming.
+    private var sizes: [Int] = []
+    /// Number of the first of them.
+    private var first = 0
     private(set) var size = 0
 
     init(ceiling: Int) { self.ceiling = ceiling }
 
-    var count: Int { order.count }
+    var count: Int { sizes.count }
 
     /// The page that says what comes next after a position.
     func page(covering position: Int64, filter: EventFilter) -> EventPage? {
         guard let shelf = shelves[filter] else { return nil }
         let index = Self.place(of: position, on: shelf) - 1
-        return index >= 0 && shelf[index].covers(position) ? shelf[index] : nil
+        return index >= 0 && shelf[index].page.covers(position) ? shelf[index].page : nil
     }
 
     /// Keeps what of a page is not there yet.
     mutating func insert(_ page: EventPage, filter: EventFilter) {
         var shelf = shelves[filter] ?? []
         let place = Self.place(of: page.after, on: shelf)
-        let start = place > 0 ? shelf[place - 1].through : page.after
-        let end = place < shelf.count ? shelf[place].after : page.through
+        let start = place > 0 ? shelf[place - 1].page.through : page.after
+        let end = place < shelf.count ? shelf[place].page.after : page.through
         guard let part = page.part(after: start, through: end) else { return }
         // Given up first, so that the shelf is not copied.
         shelves[filter] = nil
-        shelf.insert(part, at: place)
+        shelf.insert(Kept(page: part, number: first + sizes.count), at: place)
         shelves[filter] = shelf
-        order.append((filter, part))
+        sizes.append(part.size)
         size += part.size
         if size > ceiling { makeRoom() }
     }
 
     mutating func removeAll() {
+        first += sizes.count
         shelves = [:]
-        order = []
+        sizes = []
         size = 0
     }
 
-    /// More than is needed goes, so that this is rare; the newest page stays whatever its size.
+    /// More than is needed goes, because it takes a walk over all; the newest page stays whatever its size.
     private mutating func makeRoom() {
         var gone = 0
-        while gone < order.count - 1, size > ceiling / 4 * 3 {
-            let (filter, page) = order[gone]
-            size -= page.size
-            shelves[filter]?.removeAll { $0 === page }
-            if shelves[filter]?.isEmpty == true { shelves[filter] = nil }
+        while gone < sizes.count - 1, size > ceiling / 4 * 3 {
+            size -= sizes[gone]
             gone += 1
         }
-        order.removeFirst(gone)
+        sizes.removeFirst(gone)
+        first += gone
+        let first = first
+        shelves = shelves.compactMapValues { shelf in
+            let kept = shelf.filter { $0.number >= first }
+            return kept.isEmpty ? nil : kept
+        }
     }
 
     /// Index of the first page that begins after a position.
-    private static func place(of position: Int64, on shelf: [EventPage]) -> Int {
+    private static func place(of position: Int64, on shelf: [Kept]) -> Int {
         var low = 0
         var high = shelf.count
         while low < high {
             let middle = (low + high) / 2
-            if shelf[middle].after <= position { low = middle + 1 } else { high = middle }
+            if shelf[middle].page.after <= position { low = middle + 1 } else { high = middle }
         }
         return low
     }

@@ -143,7 +143,7 @@ final class Subscription {
             while index < page.events.count, left > 0, output.count < full {
                 defer { index += 1 }
                 guard isFiltered || filter.admits(page.events[index].row) else { continue }
-                if output.isEmpty { output.reserveCapacity(min(room, page.textSize(from: index)) + 4_096) }
+                if output.isEmpty { output.reserveCapacity(min(room + 4_096, page.textSize(from: index))) }
                 write(page.events[index], ceiling, to: &output)
                 if window != nil { unacknowledged.append(page.events[index].row.sequence) }
                 lastCursor = page.events[index].cursor

@@ -192,11 +192,8 @@ package struct Conversation: Sendable {
     package mutating func complain(_ error: ErrorReply) { _ = refuse(error, id: .null, batch: nil) }
 
     /// Sends whole lines that were rendered elsewhere, each with its line feed: the closure appends them, and must not
-    /// touch the conversation.
-    ///
-    /// - Parameter room: bytes that they will take, roughly.
-    package mutating func appendLines(reserving room: Int = 0, _ body: (inout [UInt8]) -> Void) {
-        if output.bytes.isEmpty { output.bytes.reserveCapacity(room) }
+    /// touch the conversation. What is there already must stay as it is.
+    package mutating func appendLines(_ body: (inout [UInt8]) -> Void) {
         body(&output.bytes)
         let last = output.bytes.last
         precondition(last == nil || last == UInt8(ascii: "\n"), "A rendered line must end with a line feed.")
