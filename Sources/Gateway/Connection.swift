@@ -70,11 +70,13 @@ package final class Connection {
     }
 
     var queuedBytes: Int { stream.queuedBytes + conversation.outputCount }
-    /// No event is pulled for it now: it has enough to take, or all connections together have.
-    var isFull: Bool {
-        queuedBytes >= server.ceilings.eventPause
-            || (stream.queuedBytes > 0 && server.outboundBytes >= server.ceilings.outboundMemory)
+    /// Bytes of events that it takes now; 0 or less when none are pulled for it: it has enough to take, or all
+    /// connections together have.
+    var eventRoom: Int {
+        if stream.queuedBytes > 0 && server.outboundBytes >= server.ceilings.outboundMemory { return 0 }
+        return server.ceilings.eventPause - queuedBytes
     }
+    var isFull: Bool { eventRoom <= 0 }
     var isIdle: Bool { waiting.isEmpty && conversation.outputCount == 0 && stream.queuedBytes == 0 }
     /// Calls await their answer, or lines that were read await their turn.
     var isBusy: Bool { !waiting.isEmpty || isScheduled }
@@ -256,7 +258,7 @@ package final class Connection {
         if !inputEnded && !waitsForMemory && queuedBytes <= server.ceilings.replyPause { stream.startReading() }
         schedule()
         waitsForOutput = false
-        for subscription in subscriptions.values { subscription.pump() }
+        for subscription in subscriptions.values { server.events.wake(subscription) }
         if inputIsDone { server.inputDone(self) }
     }
 

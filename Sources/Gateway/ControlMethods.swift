@@ -26,7 +26,8 @@ enum ControlMethods {
         connection.hasSaidHello = true
         if let bytes = params["max_line_bytes"]?.integer {
             connection.outboundLine = Int(bytes)
-            connection.eventPayload = max(server.ceilings.eventPayload, Int(bytes) - 4_096)
+            // What is referred to must fit the line of its getData with room to spare.
+            connection.eventPayload = max(server.ceilings.eventPayload, Int(bytes) - 16_384)
         }
         responder.object { writer in
             writer.key("server")

@@ -40,11 +40,25 @@ struct Cursor: Equatable {
         self.init(store: name, sequence: place, check: sum)
     }
 
-    var text: String { Self.hex(store, 16) + Self.hex(UInt64(bitPattern: sequence), 12) + Self.hex(UInt64(check), 4) }
+    var text: String {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
+        append(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
 
-    private static func hex(_ value: UInt64, _ width: Int) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    /// Appends the text: 32 lower-case hexadecimal digits.
+    func append(to bytes: inout [UInt8]) {
+        Self.append(store, 16, to: &bytes)
+        Self.append(UInt64(bitPattern: sequence), 12, to: &bytes)
+        Self.append(UInt64(check), 4, to: &bytes)
+    }
+
+    private static func append(_ value: UInt64, _ width: Int, to bytes: inout [UInt8]) {
+        for place in 1...width {
+            let digit = UInt8(value >> UInt64(4 * (width - place)) & 15)
+            bytes.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
+        }
     }
 
     /// Never 0: that means unchecked.

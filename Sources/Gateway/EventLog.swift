@@ -1,38 +1,23 @@
 import EventLoop
-import JSON
 import PushCore
 import Store
 
 // Theory of operation.
 //
 // Events live in the store; this is the one reader over them. Subscribers pull: each has a position and takes what
-// follows it when its socket has room, so one that sleeps costs nothing. Those at the head of the log share a short
-// tail of rendered events: an event is read and rendered once, however many want it. Those further behind read the
-// store through the same rendering.
-
-/// An event as it is sent; what comes before it in its line depends on the subscription.
-struct RenderedEvent {
-    let row: EventRow
-    let cursor: Cursor
-    /// `,"cursor":…,"time":…,"type":…` — then either `payload` or a reference.
-    let head: [UInt8]
-    /// `,"data":{…}`
-    let payload: [UInt8]
-    /// Where the payload can be had instead: `,"ref":{…}`; empty if it cannot be had elsewhere.
-    let reference: [UInt8]
-
-    var size: Int { head.count + payload.count + reference.count }
-
-    func bytes(ceiling: Int) -> [UInt8] {
-        payload.count > ceiling && !reference.isEmpty ? head + reference : head + payload
-    }
-}
+// follows it when its socket has room, so one that sleeps costs nothing. They are served from pages (`EventPages`): what
+// is read and rendered for one is there for all who want the same. Who asks for what is being read already waits for it.
+//
+// The tail is the end of the log, read as events come in while somebody is there. At the tail's end a subscriber has
+// caught up and waits to be woken.
+//
+// Both rendering and serving are long work when many are there, so both go in slices (K4): a read is rendered event by
+// event, and those who can be served wait in a queue.
 
 /// The event log of the store, for all who read it.
 final class EventLog {
-    /// Rendered events that are kept for those at the head.
-    private static let tailEvents = 4_096
-    private static let tailBytes = 8 << 20
+    /// Bytes of rendered events that are kept.
+    private static let pageBytes = 8 << 20
     /// Events and bytes of one read.
     static let readEvents = 256
     static let readBytes = 256 << 10
@@ -43,17 +28,30 @@ final class EventLog {
     private let store: DurableStore
     private let sessions: Sessions
     private let loop: Loop
-    private var tail: [RenderedEvent] = []
-    private var tailSize = 0
-    /// Everything up to here is in the tail or was left out of it because nobody was there.
+    private let slices: Slices
+    private var pages = EventPages(ceiling: EventLog.pageBytes)
+    private var reads: [PageRead] = []
+    /// Rises when pages are forgotten: what was read before is not kept then.
+    private var generation = 0
+    /// Everything up to here was read for the tail, or was left out because nobody was there.
     private var tailEnd: Int64
     private var isReadingTail = false
     private(set) var latest: Cursor
     private(set) var oldest: Int64
     private var subscriptions: [ObjectIdentifier: Subscription] = [:]
+    /// Who may have something to send, in the order of being woken.
+    private var ready: [Subscription] = []
+    private var isServing = false
     private var waiting: [Int: Waiter] = [:]
     private var lastWaiter = 0
     private var lastTrim: Int64 = 0
+
+    /// A read that is under way, and who waits for it.
+    private struct PageRead {
+        var filter: EventFilter
+        var after: Int64
+        var waiting: [(EventPage) -> Void]
+    }
 
     private struct Waiter {
         var filter: EventFilter
@@ -67,8 +65,9 @@ final class EventLog {
     /// The position before the oldest event that is still there.
     var oldestCursor: String { Cursor(store: storeID, sequence: oldest - 1, check: 0).text }
 
-    init(store: DurableStore, sessions: Sessions, loop: Loop) {
+    init(store: DurableStore, sessions: Sessions, loop: Loop, slices: Slices) {
         self.store = store
+        self.slices = slices
         self.sessions = sessions
         self.loop = loop
         tailEnd = store.state.lastEvent
@@ -106,21 +105,7 @@ final class EventLog {
     /// A transfer has come further; not logged, for those who are there now.
     func progressed(_ transfer: TransferRow) {
         guard !subscriptions.isEmpty else { return }
-        let row = EventRow(
-            sequence: latest.sequence, time: loop.wallClockMilliseconds(), kind: .progress, session: transfer.session,
-            transfer: transfer.sequence, transferID: transfer.id, schemaKey: transfer.schemaKey)
-        var payload = JSONWriter()
-        payload.beginObject()
-        payload.key("transfer_id")
-        payload.string(transfer.id.text)
-        payload.key("session_id")
-        payload.string(transfer.session.text)
-        payload.key("finished")
-        payload.integer(transfer.counts.finished)
-        payload.key("total")
-        payload.integer(transfer.records)
-        payload.endObject()
-        let event = rendered(row, latest, payload.bytes, reference: [])
+        let event = EventRendering.progress(transfer, at: loop.wallClockMilliseconds(), latest: latest)
         for subscription in subscriptions.values where subscription.wantsProgress { subscription.progress(event) }
     }
 
@@ -129,49 +114,79 @@ final class EventLog {
     private func readTail() {
         guard !isReadingTail, tailEnd < latest.sequence else { return }
         guard !subscriptions.isEmpty else {
-            tail = []
-            tailSize = 0
             tailEnd = latest.sequence
             return
         }
         isReadingTail = true
-        read(after: tailEnd, filter: EventFilter()) { [self] events, through in
+        readPage(after: tailEnd, filter: EventFilter()) { [self] page in
             isReadingTail = false
-            for event in events {
-                tail.append(event)
-                tailSize += event.size
-            }
-            tailEnd = max(tailEnd, through)
-            trimTail()
-            for subscription in subscriptions.values { subscription.pump() }
+            tailEnd = max(tailEnd, page.through)
+            for subscription in subscriptions.values { wake(subscription) }
             readTail()
         }
     }
 
-    private func trimTail() {
-        guard tail.count > Self.tailEvents || tailSize > Self.tailBytes else { return }
-        var drop = 0
-        while tail.count - drop > Self.tailEvents / 2 || tailSize > Self.tailBytes / 2 {
-            tailSize -= tail[drop].size
-            drop += 1
-        }
-        tail.removeFirst(drop)
-    }
-
-    /// What follows a position as far as the tail knows; nil when the position is behind the tail.
-    func tail(after sequence: Int64, limit: Int) -> ArraySlice<RenderedEvent>? {
-        if sequence >= tailEnd { return [] }
-        guard let first = tail.first, sequence >= first.row.sequence - 1 else { return nil }
-        var low = 0
-        var high = tail.count
-        while low < high {
-            let middle = (low + high) / 2
-            if tail[middle].row.sequence <= sequence { low = middle + 1 } else { high = middle }
-        }
-        return tail[low..<min(tail.count, low + limit)]
-    }
-
     var tailSequence: Int64 { tailEnd }
+
+    // MARK: Pages
+
+    /// What follows a position, if it is there; `isFiltered`: its events fit the filter.
+    func page(covering position: Int64, filter: EventFilter) -> (page: EventPage, isFiltered: Bool)? {
+        if let page = pages.page(covering: position, filter: EventFilter()) { return (page, filter == EventFilter()) }
+        return pages.page(covering: position, filter: filter).map { ($0, true) }
+    }
+
+    /// Reads what follows a position, unless a read that is under way may bring it; the page need not cover the
+    /// position then, and the caller asks again.
+    func readPage(after position: Int64, filter: EventFilter, _ done: @escaping (EventPage) -> Void) {
+        let near = reads.firstIndex {
+            $0.after <= position && position < $0.after + Int64(Self.readEvents) && $0.filter == filter
+        }
+        if let near { return reads[near].waiting.append(done) }
+        reads.append(PageRead(filter: filter, after: position, waiting: [done]))
+        let generation = generation
+        read(after: position, filter: filter) { [self] events, through in
+            let page = EventPage(after: position, through: through, events: events)
+            if generation == self.generation, through > position { pages.insert(page, filter: filter) }
+            guard let index = reads.firstIndex(where: { $0.after == position && $0.filter == filter }) else { return }
+            for done in reads.remove(at: index).waiting { done(page) }
+        }
+    }
+
+    /// Lets go of what is rendered, because some of it is to be seen no more.
+    func forgetPages() {
+        generation += 1
+        pages.removeAll()
+    }
+
+    // MARK: Serving
+
+    /// Serves a subscription when its turn comes.
+    func wake(_ subscription: Subscription) {
+        guard !subscription.isReady, !subscription.isClosed else { return }
+        subscription.isReady = true
+        ready.append(subscription)
+        guard !isServing else { return }
+        isServing = true
+        slices.add { [self] deadline in serve(deadline) }
+    }
+
+    /// Says whether everybody was served. What they take leaves at once: writing is most of the work, and counts.
+    private func serve(_ deadline: UInt64) -> Bool {
+        var served = 0
+        while served < ready.count {
+            let subscription = ready[served]
+            served += 1
+            subscription.isReady = false
+            guard !subscription.isClosed else { continue }
+            subscription.pump()
+            subscription.connection.flush()
+            if Clock.monotonic() >= deadline { break }
+        }
+        ready.removeFirst(served)
+        isServing = !ready.isEmpty
+        return !isServing
+    }
 
     // MARK: Reading
 
@@ -184,15 +199,28 @@ final class EventLog {
             guard case .events(let logged, let through, let oldest, _) = answer else { return done([], sequence) }
             self.oldest = oldest
             withPlans(logged) { [self] plans in
-                var events: [RenderedEvent] = []
-                events.reserveCapacity(logged.count)
-                for event in logged {
-                    let key = PlanKey(session: event.event.session, revision: event.revision)
-                    guard let plan = plans[key] else { continue }
-                    events.append(render(event, plan))
-                }
-                done(events, through)
+                render(logged, plans) { done($0, through) }
             }
+        }
+    }
+
+    private func render(
+        _ logged: [LoggedEvent], _ plans: [PlanKey: SessionPlan], _ done: @escaping ([RenderedEvent]) -> Void
+    ) {
+        var events: [RenderedEvent] = []
+        events.reserveCapacity(logged.count)
+        var next = 0
+        slices.add { [storeID] deadline in
+            while next < logged.count {
+                let event = logged[next]
+                next += 1
+                let key = PlanKey(session: event.event.session, revision: event.revision)
+                if let plan = plans[key] { events.append(EventRendering.event(event, plan: plan, store: storeID)) }
+                if Clock.monotonic() >= deadline { break }
+            }
+            guard next == logged.count else { return false }
+            done(events)
+            return true
         }
     }
 
@@ -214,51 +242,6 @@ final class EventLog {
         next()
     }
 
-    private func render(_ logged: LoggedEvent, _ plan: SessionPlan) -> RenderedEvent {
-        var payload = JSONWriter(reserving: 512)
-        Payloads(plan: plan).payload(logged, into: &payload)
-        let row = logged.event
-        var reference: [UInt8] = []
-        if row.kind == .data {
-            var writer = JSONWriter()
-            writer.beginObject()
-            writer.key("method")
-            writer.plain("getData")
-            writer.key("params")
-            writer.beginObject()
-            writer.key("transfer_id")
-            writer.string(row.transferID.text)
-            writer.key("offset")
-            writer.integer(row.first)
-            writer.key("limit")
-            writer.integer(max(1, row.end - row.first))
-            if !row.isCompleted {
-                writer.key("partial")
-                writer.bool(true)
-            }
-            writer.endObject()
-            writer.endObject()
-            reference = writer.bytes
-        }
-        return rendered(row, Cursor(store: storeID, event: row), payload.bytes, reference: reference)
-    }
-
-    private func rendered(
-        _ row: EventRow, _ cursor: Cursor, _ payload: [UInt8], reference: [UInt8]
-    ) -> RenderedEvent {
-        var head = JSONWriter()
-        head.beginObject()
-        head.key("cursor")
-        head.string(cursor.text)
-        head.key("time")
-        head.string(WireTime.text(row.time))
-        head.key("type")
-        head.string(row.kind.name)
-        return RenderedEvent(
-            row: row, cursor: cursor, head: Array(head.bytes.dropFirst()), payload: Array(#","data":"#.utf8) + payload,
-            reference: reference.isEmpty ? [] : Array(#","ref":"#.utf8) + reference)
-    }
-
     // MARK: Who reads
 
     func add(_ subscription: Subscription) {
@@ -266,7 +249,10 @@ final class EventLog {
         readTail()
     }
 
-    func remove(_ subscription: Subscription) { subscriptions[ObjectIdentifier(subscription)] = nil }
+    func remove(_ subscription: Subscription) {
+        subscriptions[ObjectIdentifier(subscription)] = nil
+        if subscriptions.isEmpty { forgetPages() }
+    }
 
     func isTaken(consumer: String) -> Bool { subscriptions.values.contains { $0.consumer == consumer } }
 

@@ -229,15 +229,16 @@ enum EventMethods {
         var end = max(through, resumed)
         var cursor: String?
         for event in events {
-            let bytes = event.bytes(ceiling: responder.connection.eventPayload)
-            if list.count + bytes.count > room && !list.isEmpty {
+            let before = list.count
+            if before > 0 { list.append(UInt8(ascii: ",")) }
+            list.append(UInt8(ascii: "{"))
+            event.append(to: &list, ceiling: responder.connection.eventPayload)
+            list.append(UInt8(ascii: "}"))
+            if before > 0 && list.count > room {
+                list.removeSubrange(before...)
                 end = -1
                 break
             }
-            if !list.isEmpty { list.append(UInt8(ascii: ",")) }
-            list.append(UInt8(ascii: "{"))
-            list += bytes
-            list.append(UInt8(ascii: "}"))
             cursor = event.cursor.text
         }
         // Past the last event that fits, everything up to `through` was looked at and did not fit the filter.

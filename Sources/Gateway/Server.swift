@@ -108,7 +108,7 @@ package final class Server {
         sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
         driver = Driver(
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local)
-        events = EventLog(store: store, sessions: sessions, loop: loop)
+        events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         housekeeping = Timer(loop: loop)
         started = loop.now
         lastTransfer = store.state.lastTransfer

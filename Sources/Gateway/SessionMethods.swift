@@ -344,6 +344,7 @@ extension Server {
     /// Removes a session with everything of it but the ledger.
     func forget(_ id: Identifier, forgetting scope: LedgerScope?, _ done: @escaping () -> Void) {
         sessions.remove(id)
+        events.forgetPages()
         for connection in connections.values {
             for subscription in connection.subscriptions.values where subscription.filter.session == id {
                 subscription.end(reason: "session_deleted")

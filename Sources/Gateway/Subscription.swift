@@ -14,14 +14,22 @@ final class Subscription {
     private let heartbeat: UInt64
     /// Everything up to here was sent or did not fit the filter.
     private(set) var position: Int64
-    private(set) var cursor: String
+    private let startCursor: String
+    private var lastCursor: Cursor?
     /// Sequences that were sent and not acknowledged; only with explicit acknowledgement.
     private var unacknowledged: [Int64] = []
     private var isReading = false
+    /// What was read for this one, until it has been served once: it might not be kept until then.
+    private var arrived: EventPage?
+    /// Waits in the log's queue to be served.
+    var isReady = false
     private var isCaughtUp = false
     private(set) var isClosed = false
     private var timer: Timer?
+    /// When an event or a heartbeat was sent, on the loop's clock.
+    private var lastSent: UInt64 = 0
     private let prefix: [UInt8]
+    private static let suffix = Array("}}\n".utf8)
 
     struct Options {
         var id: String
@@ -43,7 +51,7 @@ final class Subscription {
         window = options.window
         heartbeat = UInt64(options.heartbeatMilliseconds) * 1_000_000
         self.position = position
-        self.cursor = cursor
+        startCursor = cursor
         var writer = JSONWriter()
         writer.beginObject()
         writer.key("jsonrpc")
@@ -58,6 +66,9 @@ final class Subscription {
         prefix = writer.bytes
     }
 
+    /// The position in the form that clients keep.
+    var cursor: String { lastCursor?.text ?? startCursor }
+
     /// Begins after its reply was queued, so that no event can come before it.
     func start() {
         log.add(self)
@@ -65,15 +76,22 @@ final class Subscription {
             let timer = Timer(loop: connection.server.loop)
             timer.keepsLoopAlive = false
             self.timer = timer
-            beat()
+            lastSent = connection.server.loop.now
+            beat(after: heartbeat)
         }
-        pump()
+        // At the end there is nothing to send but that; further back there may be much.
+        if position >= log.tailSequence { pump() } else { log.wake(self) }
     }
 
-    private func beat() {
-        timer?.start(after: heartbeat, repeating: heartbeat) { [unowned self] in
-            guard !connection.isFull else { return }
-            notify("subscription.heartbeat")
+    /// The timer is not set anew with each event: it looks how long it has been quiet when it is due.
+    private func beat(after nanoseconds: UInt64) {
+        timer?.start(after: nanoseconds) { [unowned self] in
+            let now = connection.server.loop.now
+            let quiet = now - lastSent
+            guard quiet >= heartbeat else { return beat(after: heartbeat - quiet) }
+            if !connection.isFull { notify("subscription.heartbeat") }
+            lastSent = now
+            beat(after: heartbeat)
         }
     }
 
@@ -86,63 +104,75 @@ final class Subscription {
         return window.map { unacknowledged.count < $0 } ?? true
     }
 
-    /// Sends what there is while there is room.
+    /// Sends what there is while there is room, which is one connection's worth at most.
     func pump() {
+        let arrived = arrived
+        self.arrived = nil
         while !isClosed, !isReading, hasRoom() {
-            guard let events = log.tail(after: position, limit: 64) else { return readStore() }
-            if events.isEmpty {
-                position = max(position, log.tailSequence)
-                caughtUp()
-                return
-            }
-            for event in events {
-                guard hasRoom() else { return }
-                if filter.admits(event.row) { send(event) }
-                position = event.row.sequence
+            if let arrived, arrived.covers(position) {
+                send(arrived, isFiltered: true)
+            } else if let (page, isFiltered) = log.page(covering: position, filter: filter) {
+                send(page, isFiltered: isFiltered)
+            } else if position >= log.tailSequence {
+                return caughtUp()
+            } else {
+                return read()
             }
         }
     }
 
-    private func readStore() {
+    private func read() {
         isReading = true
-        log.read(after: position, filter: filter) { [weak self] events, through in
-            guard let self, !isClosed else { return }
+        log.readPage(after: position, filter: filter) { [weak self] page in
+            guard let self else { return }
             isReading = false
-            var sentAll = true
-            for event in events {
-                guard hasRoom() else {
-                    sentAll = false
-                    break
-                }
-                send(event)
-                position = event.row.sequence
-            }
-            if sentAll { position = max(position, through) }
-            pump()
+            arrived = page
+            log.wake(self)
         }
     }
 
-    private func send(_ event: RenderedEvent) {
-        cursor = event.cursor.text
-        if window != nil { unacknowledged.append(event.row.sequence) }
-        write(event)
+    /// Sends what follows the position, as far as there is room; straight from the page to the output.
+    private func send(_ page: EventPage, isFiltered: Bool) {
+        let room = connection.eventRoom
+        let ceiling = connection.eventPayload
+        var left = window.map { $0 - unacknowledged.count } ?? .max
+        var index = page.index(after: position)
+        var sent = 0
+        connection.conversation.appendLines { output in
+            let full = output.count + room
+            while index < page.events.count, left > 0, output.count < full {
+                defer { index += 1 }
+                guard isFiltered || filter.admits(page.events[index].row) else { continue }
+                if output.isEmpty { output.reserveCapacity(min(room + 4_096, page.textSize(from: index))) }
+                write(page.events[index], ceiling, to: &output)
+                if window != nil { unacknowledged.append(page.events[index].row.sequence) }
+                lastCursor = page.events[index].cursor
+                left -= 1
+                sent += 1
+            }
+        }
+        position = index == page.events.count ? page.through : page.events[index].row.sequence - 1
+        if sent > 0 { didSend(sent) }
+    }
+
+    private func write(_ event: RenderedEvent, _ ceiling: Int, to output: inout [UInt8]) {
+        output.append(contentsOf: prefix)
+        event.append(to: &output, ceiling: ceiling)
+        output.append(contentsOf: Self.suffix)
+    }
+
+    private func didSend(_ events: Int) {
+        connection.server.counters.eventsDelivered += events
+        connection.markDirty()
+        lastSent = connection.server.loop.now
     }
 
     func progress(_ event: RenderedEvent) {
         guard isCaughtUp, !connection.isFull, filter.session == nil || filter.session == event.row.session,
             filter.transfer == nil || filter.transfer == event.row.transferID
         else { return }
-        write(event)
-    }
-
-    private func write(_ event: RenderedEvent) {
-        var line = prefix
-        line += event.bytes(ceiling: connection.eventPayload)
-        line += [UInt8(ascii: "}"), UInt8(ascii: "}"), UInt8(ascii: "\n")]
-        connection.conversation.append(line: line)
-        connection.server.counters.eventsDelivered += 1
-        connection.markDirty()
-        if heartbeat > 0 { beat() }
+        connection.conversation.appendLines { write(event, connection.eventPayload, to: &$0) }
+        didSend(1)
     }
 
     private func caughtUp() {
@@ -170,7 +200,7 @@ final class Subscription {
     /// Events up to a sequence were worked through.
     func acknowledge(through sequence: Int64) {
         unacknowledged.removeAll { $0 <= sequence }
-        pump()
+        log.wake(self)
     }
 
     /// Ends it from this side; the cursor says where to go on.

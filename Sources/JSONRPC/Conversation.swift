@@ -207,10 +207,12 @@ package struct Conversation: ~Copyable, Sendable {
     /// Sends an error that answers no call in particular (id null): what ends a connection.
     package mutating func complain(_ error: ErrorReply) { _ = refuse(error, id: .null, batch: nil) }
 
-    /// Sends a whole line that was rendered elsewhere, its line feed included.
-    package mutating func append(line: some Collection<UInt8>) {
-        output.bytes.append(contentsOf: line)
-        precondition(output.bytes.last == UInt8(ascii: "\n"), "A rendered line must end with a line feed.")
+    /// Sends whole lines that were rendered elsewhere, each with its line feed: the closure appends them, and must not
+    /// touch the conversation. What is there already must stay as it is.
+    package mutating func appendLines(_ body: (inout [UInt8]) -> Void) {
+        body(&output.bytes)
+        let last = output.bytes.last
+        precondition(last == nil || last == UInt8(ascii: "\n"), "A rendered line must end with a line feed.")
     }
 
     /// Everything that is ready to be sent, whole lines, in one buffer.

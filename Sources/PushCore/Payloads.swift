@@ -7,6 +7,16 @@ import JSON
 package enum WireTime {
     /// - Parameter milliseconds: since 1970.
     package static func text(_ milliseconds: Int64) -> String {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(24)
+        append(milliseconds, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Appends the text of a time, years 0 to 9999, for who writes many.
+    ///
+    /// - Parameter milliseconds: since 1970.
+    package static func append(_ milliseconds: Int64, to bytes: inout [UInt8]) {
         let (days, rest) = milliseconds.quotientAndRemainder(dividingBy: 86_400_000)
         let (day, clock) = rest < 0 ? (days - 1, rest + 86_400_000) : (days, rest)
         // Days to a date of the proleptic Gregorian calendar, with years that begin in March.
@@ -18,13 +28,23 @@ package enum WireTime {
         let shifted = (5 * dayOfYear + 2) / 153
         let month = shifted < 10 ? shifted + 3 : shifted - 9
         let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        func pad(_ value: Int64, _ width: Int) -> String {
-            let text = String(value)
-            return String(repeating: "0", count: max(0, width - text.count)) + text
+        append(year, 1_000, "-", to: &bytes)
+        append(month, 10, "-", to: &bytes)
+        append(dayOfYear - (153 * shifted + 2) / 5 + 1, 10, "T", to: &bytes)
+        append(clock / 3_600_000, 10, ":", to: &bytes)
+        append(clock / 60_000 % 60, 10, ":", to: &bytes)
+        append(clock / 1_000 % 60, 10, ".", to: &bytes)
+        append(clock % 1_000, 100, "Z", to: &bytes)
+    }
+
+    /// The digits of a number from a power of ten downwards, and what comes after them.
+    private static func append(_ value: Int64, _ power: Int64, _ end: StaticString, to bytes: inout [UInt8]) {
+        var power = power
+        while power > 0 {
+            bytes.append(0x30 + UInt8(truncatingIfNeeded: value / power % 10))
+            power /= 10
         }
-        return pad(year, 4) + "-" + pad(month, 2) + "-" + pad(dayOfYear - (153 * shifted + 2) / 5 + 1, 2) + "T"
-            + pad(clock / 3_600_000, 2) + ":" + pad(clock / 60_000 % 60, 2) + ":" + pad(clock / 1_000 % 60, 2) + "."
-            + pad(clock % 1_000, 3) + "Z"
+        bytes.append(end.utf8Start.pointee)
     }
 }
 

@@ -43,7 +43,7 @@ extension PushMachine {
         if let emptyTransfer { rows.touched.insert(emptyTransfer) }
         for sequence in rows.touched.sorted() { advance(sequence, &rows) }
         pending.events = rows.events
-        pending.advanced = rows.touched.sorted()
+        pending.advanced = rows.touched.sorted().compactMap { trackers[$0]?.row }
         var changes = rows.changes
         if let settledIntent { changes.append(.intentSettled(id: settledIntent, at: now.wall)) }
         if let intent { changes.append(.intent(intent.row)) }

@@ -76,7 +76,8 @@ package struct PushMachine: Sendable {
         var intentOf: Int64?
         var finished: [(record: PreparedRecord, outcome: OutcomeRow)] = []
         var events: [EventRow] = []
-        var advanced: [Int64] = []
+        /// Transfers as they stand with this commit; the trackers may be further already.
+        var advanced: [TransferRow] = []
     }
 
     package init(lastIntent: Int64 = 0, lastError: Int64 = 0, lastEvent: Int64 = 0) {
@@ -234,16 +235,15 @@ package struct PushMachine: Sendable {
             accounts.insert(record.plan.account)
             finish(record, outcome)
         }
-        for sequence in pending.advanced {
-            guard let tracker = trackers[sequence] else { continue }
-            accounts.insert(tracker.row.account)
-            if tracker.isComplete {
-                trackers[sequence] = nil
+        for row in pending.advanced where trackers[row.sequence] != nil {
+            accounts.insert(row.account)
+            if row.completed != nil {
+                trackers[row.sequence] = nil
                 // All that was left of it at a start may have been in open intents: then it was never read.
-                lanes[tracker.row.account]?.unread.removeAll { $0.transfer == sequence }
-                effects.append(.completed(tracker.row))
+                lanes[row.account]?.unread.removeAll { $0.transfer == row.sequence }
+                effects.append(.completed(row))
             } else {
-                effects.append(.progressed(tracker.row))
+                effects.append(.progressed(row))
             }
         }
         if let batch = pending.intentOf { intentCommitted(batch) }

@@ -120,7 +120,7 @@ private func text(_ conversation: inout Conversation) -> String {
             writer.string("a\u{2028}b")
             writer.endObject()
         }
-        conversation.append(line: Array("{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{}}\n".utf8))
+        conversation.appendLines { $0 += Array("{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{}}\n".utf8) }
         conversation.notify("ping") { $0.raw("{}".utf8) }
         #expect(conversation.outputCount == 67 + 47 + 45)
         #expect(
