@@ -34,6 +34,11 @@ struct Batch: Sendable {
     var members: [Member]
     var stage = Stage.readingLedger
     var answer = LookupAnswer()
+    /// The look-up under way.
+    var question: LookupRequest?
+    /// What the provider has answered for; what it does not mention is not there.
+    private var askedIDs: Set<String> = []
+    private var askedSearches: Set<LookupRequest.Search> = []
     var attempt: Int32 = 1
     /// The intent of its write; 0 before there is one.
     var intent: Int64 = 0
@@ -49,23 +54,33 @@ struct Batch: Sendable {
     /// Places in `members` of those that are written.
     var writing: [Int] { members.indices.filter { members[$0].write != nil } }
 
-    /// What has to be known before a decision: records by id, and searches for those that no id is known of.
+    /// What has to be known before a decision and was not asked yet: records by id, and searches for those that no id
+    /// is known of. At most as many of both together as the provider takes in one read.
     func lookup() -> LookupRequest {
         var ids: [String] = []
         var searches: [LookupRequest.Search] = []
-        var seen: Set<LookupRequest.Search> = []
-        var named: Set<String> = []
+        var seen = askedSearches
+        var named = askedIDs
+        let ceiling = members.first?.record.plan.provider.readBatch ?? 1
         for member in members where member.record.refusals.isEmpty {
             if let id = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered) {
-                if answer.records[id] == nil && named.insert(id).inserted { ids.append(id) }
+                if ids.count + searches.count < ceiling, named.insert(id).inserted { ids.append(id) }
             } else {
                 for search in DecisionInput.searches(for: member.record)
-                where answer.found[search] == nil && seen.insert(search).inserted {
+                where ids.count + searches.count < ceiling && seen.insert(search).inserted {
                     searches.append(search)
                 }
             }
         }
         return LookupRequest(resource: key.resource, ids: ids, searches: searches)
+    }
+
+    /// The question under way was answered.
+    mutating func note(_ answer: LookupAnswer) {
+        self.answer.merge(answer)
+        askedIDs.formUnion(question?.ids ?? [])
+        askedSearches.formUnion(question?.searches ?? [])
+        question = nil
     }
 
     func request() -> WriteRequest {

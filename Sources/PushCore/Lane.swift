@@ -1,25 +1,32 @@
 // Theory of operation.
 //
 // A lane is the work of one account in the order of acceptance. Only a window of it is in memory; the rest waits in the
-// store and is read when the window has room, so a million queued records cost no more than a thousand.
+// store and is read when the window has room, so a million queued records cost no more than a few thousand.
 //
 // The order that is promised is per record key (K5): a batch may take any record of the window unless an earlier
 // unfinished one could be the same record at the provider. "Could be" is decided by conflict keys: the caller's id, the
 // provider's id, each strong match key; and the name, unless an e-mail or phone is sure to tell the two apart.
+//
+// Who waits for whom is kept as it changes and never searched for: each record counts its blockers, which are the
+// earlier holders of its keys, and stands in the list of ready records as soon as it has none. Planning a batch then
+// costs what the batch costs, however many records wait.
 
 /// The unfinished records of one account, as far as they are in memory, and which of them may be sent now.
 struct Lane: Sendable {
     /// Records in memory.
     static let capacity = 4_000
-    /// Waiting records that are looked at for one batch.
-    static let scanCeiling = 2_000
 
     struct Entry: Sendable {
-        var record: PreparedRecord
+        let record: PreparedRecord
+        /// Place in the order of acceptance.
+        let number: Int
+        let key: BatchKey
+        let conflicts: ConflictKeys
         var state: RecordState = .waiting
         var pendingChildren: Int
         var children: [ResultRow.Child]
-        let conflicts: ConflictKeys
+        /// Earlier unfinished records that it could be the same as.
+        var blockers = 0
     }
 
     /// A transfer that is not yet read to its end.
@@ -34,10 +41,30 @@ struct Lane: Sendable {
         var namespace: String
     }
 
+    /// Records that may be sent now, in order once it is `sorted`.
+    private struct Ready: Sendable {
+        var places: [(number: Int, place: RecordPlace)] = []
+        var isSorted = true
+
+        mutating func add(_ number: Int, _ place: RecordPlace) {
+            if let last = places.last, last.number > number { isSorted = false }
+            places.append((number, place))
+        }
+
+        mutating func sort() {
+            guard !isSorted else { return }
+            places.sort { $0.number < $1.number }
+            isSorted = true
+        }
+    }
+
     private(set) var entries: [RecordPlace: Entry] = [:]
-    /// Places of `entries` in order; places that are gone are skipped and swept out later.
-    private var order: [RecordPlace] = []
-    private var swept = 0
+    private var ready: [BatchKey: Ready] = [:]
+    /// Unfinished records by strong conflict key, oldest first.
+    private var holders: [UInt64: [RecordPlace]] = [:]
+    /// Unfinished records by name, oldest first.
+    private var namesakes: [UInt64: [RecordPlace]] = [:]
+    private var lastNumber = 0
     var unread: [Unread] = []
     var isReading = false
     /// Resources with a batch between planning and answer: the next one would read a state that is about to change.
@@ -45,26 +72,47 @@ struct Lane: Sendable {
     /// Records of open intents: a read that was under way when one of them ended must not bring it back.
     var recovered: Set<RecordPlace> = []
 
-    var hasRoom: Bool { entries.count < Self.capacity }
-
     mutating func admit(_ record: PreparedRecord, orphans: [ResultRow.Child]) {
         guard entries[record.place] == nil, !recovered.contains(record.place) else { return }
         // A child may be in both: read from the store and ended meanwhile.
         var children = record.children.filter { $0.kind != nil }
         for child in orphans where !children.contains(where: { $0.ordinal == child.ordinal }) { children.append(child) }
-        entries[record.place] = Entry(
-            record: record, pendingChildren: Int(record.row.children) - children.count, children: children,
-            conflicts: ConflictKeys(record))
-        order.append(record.place)
+        insert(record, children, pending: Int(record.row.children) - children.count)
+        noteIfReady(record.place)
     }
 
-    /// A record of an open intent; it takes part in conflicts but is never planned.
+    /// A record of an open intent; it takes part in conflicts but is not planned.
     mutating func admitRecovered(_ record: PreparedRecord) {
         recovered.insert(record.place)
-        let ended = record.children.filter { $0.kind != nil }
-        entries[record.place] = Entry(
-            record: record, pendingChildren: 0, children: ended, conflicts: ConflictKeys(record))
-        order.append(record.place)
+        insert(record, record.children.filter { $0.kind != nil }, pending: 0)
+    }
+
+    private mutating func insert(_ record: PreparedRecord, _ children: [ResultRow.Child], pending: Int) {
+        lastNumber += 1
+        var entry = Entry(
+            record: record, number: lastNumber,
+            key: BatchKey(resource: record.schema.resource.name, namespace: record.plan.namespace),
+            conflicts: ConflictKeys(record), pendingChildren: pending, children: children)
+        for key in entry.conflicts.strong {
+            // Only the one right before it blocks: that one is blocked by those before, and leaves after them.
+            if holders[key] != nil { entry.blockers += 1 }
+            holders[key, default: []].append(record.place)
+        }
+        if let name = entry.conflicts.name {
+            for place in namesakes[name] ?? [] {
+                if let other = entries[place], !entry.conflicts.isToldApart(from: other.conflicts) {
+                    entry.blockers += 1
+                }
+            }
+            namesakes[name, default: []].append(record.place)
+        }
+        entries[record.place] = entry
+    }
+
+    private mutating func noteIfReady(_ place: RecordPlace) {
+        guard let entry = entries[place], entry.state == .waiting, entry.blockers == 0, entry.pendingChildren == 0
+        else { return }
+        ready[entry.key, default: Ready()].add(entry.number, place)
     }
 
     mutating func advance(_ place: RecordPlace, _ input: RecordInput) {
@@ -73,15 +121,31 @@ struct Lane: Sendable {
             preconditionFailure("A record that is \(state) cannot be \(input): the transition table has no such row.")
         }
         entries[place]?.state = next
+        if input == .putBack { noteIfReady(place) }
     }
 
     mutating func remove(_ place: RecordPlace) {
-        guard entries.removeValue(forKey: place) != nil else { return }
-        swept += 1
-        if swept > 512 && swept * 2 > order.count {
-            order = order.filter { entries[$0] != nil }
-            swept = 0
+        guard let entry = entries.removeValue(forKey: place) else { return }
+        for key in entry.conflicts.strong {
+            guard var places = holders[key], let index = places.firstIndex(of: place) else { continue }
+            places.remove(at: index)
+            holders[key] = places.isEmpty ? nil : places
+            // Whoever stood right behind it moves up; it is free of this key if it is the first now. A record that
+            // leaves from the middle hands its blocker on to the one behind it.
+            if index == 0, let next = places.first { unblock(next) }
         }
+        guard let name = entry.conflicts.name, var places = namesakes[name], let index = places.firstIndex(of: place)
+        else { return }
+        places.remove(at: index)
+        namesakes[name] = places.isEmpty ? nil : places
+        for later in places[index...] {
+            if let other = entries[later], !other.conflicts.isToldApart(from: entry.conflicts) { unblock(later) }
+        }
+    }
+
+    private mutating func unblock(_ place: RecordPlace) {
+        entries[place]?.blockers -= 1
+        noteIfReady(place)
     }
 
     /// A child of a record in the window has ended. False when the parent is not in the window yet.
@@ -89,40 +153,40 @@ struct Lane: Sendable {
         guard entries[parent] != nil else { return false }
         entries[parent]?.children.append(child)
         entries[parent]?.pendingChildren -= 1
+        noteIfReady(parent)
         return true
     }
 
     /// Waiting records of a transfer, for dropping them.
     func waiting(ofTransfer transfer: Int64) -> [RecordPlace] {
-        order.filter { $0.transfer == transfer && entries[$0]?.state == .waiting }
+        entries.values.filter { $0.record.place.transfer == transfer && $0.state == .waiting }
+            .map(\.record.place).sorted()
     }
 
-    /// The next records that may be sent together, in order; empty when there are none.
-    func nextBatch() -> (key: BatchKey, records: [PreparedRecord])? {
-        var blocked = ConflictSet()
-        var key: BatchKey?
-        var limit = 0
-        var records: [PreparedRecord] = []
-        var scanned = 0
-        for place in order {
-            guard let entry = entries[place] else { continue }
-            if entry.state == .waiting {
-                scanned += 1
-                if scanned > Self.scanCeiling { break }
-                let record = entry.record
-                let resource = record.schema.resource.name
-                let own = BatchKey(resource: resource, namespace: record.plan.namespace)
-                let fits = key.map { $0 == own } ?? !busy.contains(resource)
-                if fits && entry.pendingChildren == 0 && !blocked.holds(entry.conflicts) {
-                    key = own
-                    limit = min(record.plan.provider.readBatch, record.plan.provider.writeBatch)
-                    records.append(record)
-                    if records.count >= limit { break }
-                }
-            }
-            blocked.insert(entry.conflicts)
+    /// The next records that may be sent together, in order; nil when there are none. They are no longer ready then.
+    mutating func takeBatch() -> (key: BatchKey, records: [PreparedRecord])? {
+        var first: (key: BatchKey, number: Int)?
+        for key in ready.keys where !busy.contains(key.resource) {
+            ready[key]?.sort()
+            if let number = ready[key]?.places.first?.number, number < first?.number ?? .max { first = (key, number) }
         }
-        return key.map { ($0, records) }
+        guard let key = first?.key, let list = ready[key]?.places else { return nil }
+        var records: [PreparedRecord] = []
+        var taken = 0
+        for (number, place) in list {
+            if let provider = records.first?.plan.provider,
+                records.count >= min(provider.readBatch, provider.writeBatch)
+            {
+                break
+            }
+            taken += 1
+            // It may have been dropped meanwhile.
+            if let entry = entries[place], entry.number == number, entry.state == .waiting {
+                records.append(entry.record)
+            }
+        }
+        if taken == list.count { ready[key] = nil } else { ready[key]?.places.removeFirst(taken) }
+        return records.isEmpty ? takeBatch() : (key, records)
     }
 }
 
@@ -151,7 +215,7 @@ struct ConflictKeys: Sendable {
             case .phone: hasPhone = true
             case .domain: break
             }
-            strong.append(hash)
+            if !strong.contains(hash) { strong.append(hash) }
         }
     }
 
@@ -164,31 +228,10 @@ struct ConflictKeys: Sendable {
         }
         return hash
     }
-}
-
-/// The conflict keys of all earlier unfinished records.
-struct ConflictSet: Sendable {
-    private var strong: Set<UInt64> = []
-    private var names: [UInt64: Name] = [:]
-
-    private struct Name: Sendable {
-        var someWithoutEmail = false
-        var someWithoutPhone = false
-    }
-
-    mutating func insert(_ keys: ConflictKeys) {
-        strong.formUnion(keys.strong)
-        guard let name = keys.name else { return }
-        names[name, default: Name()].someWithoutEmail = names[name]?.someWithoutEmail ?? false || !keys.hasEmail
-        names[name, default: Name()].someWithoutPhone = names[name]?.someWithoutPhone ?? false || !keys.hasPhone
-    }
 
     /// Equal names are told apart for sure only if both have an e-mail, or both a phone: were those equal too, they
     /// would conflict as strong keys.
-    func holds(_ keys: ConflictKeys) -> Bool {
-        if keys.strong.contains(where: strong.contains) { return true }
-        guard let name = keys.name, let other = names[name] else { return false }
-        let toldApart = (keys.hasEmail && !other.someWithoutEmail) || (keys.hasPhone && !other.someWithoutPhone)
-        return !toldApart
+    func isToldApart(from other: ConflictKeys) -> Bool {
+        (hasEmail && other.hasEmail) || (hasPhone && other.hasPhone)
     }
 }

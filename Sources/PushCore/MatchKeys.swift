@@ -49,7 +49,7 @@ package struct MatchKeys: Equatable, Sendable {
         let result: String
         switch kind {
         case .email, .name:
-            result = text.split(whereSeparator: \.isWhitespace).joined(separator: " ").lowercased()
+            result = folded(text)
         case .phone:
             let digits = text.unicodeScalars.filter { ("0"..."9").contains($0) }
             guard digits.count >= 5 else { return nil }
@@ -58,6 +58,42 @@ package struct MatchKeys: Equatable, Sendable {
             result = host(text)
         }
         return result.isEmpty ? nil : result
+    }
+
+    /// Case folded, trimmed, white space collapsed. Most values are ASCII, for which bytes are enough.
+    private static func folded(_ text: String) -> String {
+        var text = text
+        let ascii: String? = text.withUTF8 { bytes in
+            guard bytes.allSatisfy({ $0 < 0x80 }) else { return nil }
+            return String(unsafeUninitializedCapacity: bytes.count) { folded in
+                var count = 0
+                var blankIsDue = false
+                for byte in bytes {
+                    if byte == 0x20 || (byte >= 0x09 && byte <= 0x0D) {
+                        blankIsDue = count > 0
+                        continue
+                    }
+                    if blankIsDue {
+                        folded[count] = 0x20
+                        count += 1
+                        blankIsDue = false
+                    }
+                    folded[count] = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+                    count += 1
+                }
+                return count
+            }
+        }
+        return ascii ?? words(text).joined(separator: " ").lowercased()
+    }
+
+    /// Parted at white space, by scalars: a character with an accent is not taken apart, for no accent is white space.
+    private static func words(_ text: String) -> [Substring] {
+        let scalars = text.unicodeScalars
+        return scalars.split {
+            $0.value < 0x80 ? $0.value == 0x20 || (0x09...0x0D).contains($0.value) : $0.properties.isWhitespace
+        }
+        .map(Substring.init)
     }
 
     private static func host(_ text: String) -> String {

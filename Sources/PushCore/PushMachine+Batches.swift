@@ -28,6 +28,7 @@ extension PushMachine {
         let request = batch.lookup()
         guard !request.ids.isEmpty || !request.searches.isEmpty else { return decide(id) }
         batches[id]?.stage = .lookingUp
+        batches[id]?.question = request
         effects.append(.lookUp(batch: id, batch.account, request))
     }
 
@@ -35,9 +36,9 @@ extension PushMachine {
         guard let batch = batches[id] else { return }
         switch reply {
         case .answered(let answer):
-            batches[id]?.answer.merge(answer)
+            batches[id]?.note(answer)
             batches[id]?.attempt = 1
-            decide(id)
+            lookUp(id)
         case .refused(let failure):
             release(id)
             for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }

@@ -178,7 +178,7 @@ package struct PushMachine: Sendable {
             effects.append(
                 .admit(account, transfer: next.transfer, after: next.after, limit: Lane.capacity - lane.entries.count))
         }
-        while let (key, records) = lanes[account]?.nextBatch() {
+        while let (key, records) = lanes[account]?.takeBatch() {
             lastBatch += 1
             let batch = Batch(
                 id: lastBatch, account: account, key: key, began: now.monotonic,

@@ -272,11 +272,12 @@ class Run:
 
 
 def settle(peer):
-    """Waits until nothing is on its way."""
+    """Waits until what the last run left is taken up and nothing is on its way."""
     deadline = time.monotonic() + SOON
     while True:
+        ready = peer.call("health")["ready"]
         stats = peer.call("stats")
-        if stats["records_queued"] == 0 and stats["transfers_running"] == 0:
+        if ready and stats["records_queued"] == 0 and stats["transfers_running"] == 0:
             return
         if time.monotonic() > deadline:
             raise Violation("%d transfers never complete" % stats["transfers_running"])

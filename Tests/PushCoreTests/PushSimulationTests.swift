@@ -45,6 +45,7 @@ import Testing
     private func check(_ house: SimulatedHouse, _ last: [String: Int], _ links: Set<String>) {
         let store = house.store
         #expect(store.complaints == [])
+        #expect(house.complaints == [])
         #expect(store.openTransfers.map(\.sequence) == [], "every transfer completes")
         #expect(store.openIntents.map(\.id) == [], "no intent stays open")
         for (place, _) in store.records where store.transfers[place.transfer] != nil {

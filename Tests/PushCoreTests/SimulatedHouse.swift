@@ -26,6 +26,8 @@ struct SimulatedHouse {
     let account = AccountKey(provider: "sim", name: "one")
     private(set) var published: [EventRow] = []
     private(set) var crashes = 0
+    /// Requests that the provider would have refused.
+    private(set) var complaints: [String] = []
     private(set) var trace: [String] = []
     /// Of all requests: these many in a hundred are lost before or after their effect.
     let lossPercent: UInt64
@@ -81,6 +83,7 @@ struct SimulatedHouse {
             for id in ids { known[id] = store.ledger[SimulatedStore.key(scope.namespace, resource, id)] }
             answers.append(.ledgerRead(batch: batch, known))
         case .lookUp(let batch, _, let request):
+            if request.ids.count + request.searches.count > 5 { complaints.append("a read of more than it takes") }
             let rules = plan.schemas.first { $0.resource.name == request.resource }?.resource.matchRules ?? []
             let isLost = chance(100) < lossPercent
             answers.append(

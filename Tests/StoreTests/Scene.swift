@@ -179,7 +179,7 @@ enum Sample {
             sequence: sequence, id: id(Int(sequence)), session: id(session), account: account, revision: 1,
             schemaKey: "crm-contact", records: records, allRecords: all ?? records, disableUpsert: true,
             idempotencyKey: key, bodyHash: key == nil ? [] : [1, 2, 255], created: created)
-        row.warnings = Array("[\"w\"]".utf8)
+        row.cursor = 7 << 16 | 3
         return row
     }
 
