@@ -62,7 +62,7 @@ let package = Package(
         // Tests
         tests("ConformanceTests", ["JSON", "JSONRPC"]),
         tests("EventLoopTests", ["CLinux", "CUV", "EventLoop"]),
-        tests("GatewayTests", ["CProtocolFiles", "Gateway", "JSON", "JSONSchema"]),
+        tests("GatewayTests", ["CProtocolFiles", "Gateway", "JSON", "JSONSchema", "PushCore"]),
         tests("JSONTests", ["JSON"]),
         tests("JSONRPCTests", ["JSON", "JSONRPC"]),
         tests("JSONSchemaTests", ["JSON", "JSONSchema"]),

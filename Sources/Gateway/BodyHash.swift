@@ -29,6 +29,7 @@ final class BodyHash {
                     if count & 15 == 0 && Clock.monotonic() > deadline { return false }
                 }
                 elements = nil
+                update([0])
             }
             guard let (key, value) = members.popLast() else { return true }
             update(Array(key.utf8) + [0])

@@ -209,6 +209,10 @@ enum EventMethods {
             bytes: min(room, EventLog.readBytes)
         ) { events, through in
             let wait = params["wait_ms"]?.integer ?? 0
+            if events.isEmpty && mayWait && wait > 0 && through < log.latest.sequence && !server.isDraining {
+                // Something was published while this was read.
+                return read(server, position, filter, params, responder, mayWait: true)
+            }
             if events.isEmpty && through >= log.latest.sequence && mayWait && wait > 0 && !server.isDraining {
                 let cancel = log.wait(filter: filter, milliseconds: wait) {
                     read(server, position, filter, params, responder, mayWait: false)

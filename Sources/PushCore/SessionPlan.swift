@@ -99,6 +99,14 @@ package final class SessionPlan: Sendable {
                             "Two schemas have the key \"\(schema.key)\". Give each schema of a type a title of its own."
                     )
                 }
+                // Two titles may read alike once they are a resource's name; sharing it would mix their records.
+                let isListed = provider.resources.contains { $0.name == schema.resource.name }
+                guard isListed || !schemas.contains(where: { $0.resource.name == schema.resource.name }) else {
+                    throw DefinitionProblem(
+                        kind: .schema, pointer: "/schema/\(place)/title",
+                        text: "\"\(schema.key)\" and another title name the same resource, \(schema.resource.name). "
+                            + "Choose titles that differ in more than case and punctuation.")
+                }
                 schemas.append(schema)
                 place += 1
             }

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from ._connection import Route
 from ._push import Part, add_statistics, add_summaries, next_offset
@@ -64,6 +64,7 @@ class Transfer:
         self._client = client
         self._parts = parts
         self._tap = tap
+        self._reported: Optional[Tuple[int, int]] = None
         self.idempotency_key = key
         """The key of the push; None for a transfer that was looked up by its id."""
         self.duplicate = duplicate
@@ -97,6 +98,7 @@ class Transfer:
         Raises TimeoutError after `timeout` seconds (the transfer goes on); the end of a transfer whose records all
         failed is an end like any other, look at `errors()`.
         """
+        self._reported = None
         deadline = None if timeout is None else time.monotonic() + timeout
         for part in self._parts:
             if part.completion is None:
@@ -141,8 +143,11 @@ class Transfer:
         return part.completion is not None
 
     def _report(self, progress: Optional[Progress]) -> None:
-        if progress is not None:
-            progress(sum(part.finished for part in self._parts), sum(part.total for part in self._parts))
+        """Each state once: the last one comes by its token and by the end of the transfer."""
+        state = sum(part.finished for part in self._parts), sum(part.total for part in self._parts)
+        if progress is not None and state != self._reported:
+            self._reported = state
+            progress(*state)
 
     def data(self, page: int = 250, **params: Any) -> Iterator[Dict[str, Any]]:
         """One row a record, in the order pushed: `{id, internal_id?, data, associations}`; a failed one has

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, List, Optional, Tuple
 
 from .._push import Part, add_statistics, add_summaries, next_offset
 from ._connection import Route
@@ -56,6 +56,7 @@ class Transfer:
         self._client = client
         self._parts = parts
         self._tap = tap
+        self._reported: Optional[Tuple[int, int]] = None
         self.idempotency_key = key
         """The key of the push; None for a transfer that was looked up by its id."""
         self.duplicate = duplicate
@@ -89,6 +90,7 @@ class Transfer:
         Raises TimeoutError after `timeout` seconds (the transfer goes on); the end of a transfer whose records all
         failed is an end like any other, look at `errors()`.
         """
+        self._reported = None
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
         for part in self._parts:
             if part.completion is None:
@@ -131,8 +133,11 @@ class Transfer:
             part.complete({})
 
     async def _report(self, progress: Optional[Progress]) -> None:
-        if progress is not None:
-            said = progress(sum(part.finished for part in self._parts), sum(part.total for part in self._parts))
+        """Each state once: the last one comes by its token and by the end of the transfer."""
+        state = sum(part.finished for part in self._parts), sum(part.total for part in self._parts)
+        if progress is not None and state != self._reported:
+            self._reported = state
+            said = progress(*state)
             if inspect.isawaitable(said):
                 await said
 
