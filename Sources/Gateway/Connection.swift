@@ -187,6 +187,8 @@ package final class Connection {
             if isClosed { responder.onCancel?() } else { call.replyTo.map { waiting[$0] = responder } }
             return
         }
+        // A connection that was closed meanwhile keeps none: the responder keeps the connection.
+        guard !isClosed else { return }
         spare = responder
         if !isKnownUniquelyReferenced(&spare) { spare = nil }
     }

@@ -3,11 +3,8 @@ import JSONRPC
 
 /// `hello`, `ping`, `health`, `stats`, `drain`, `rpc.discover`.
 enum ControlMethods {
-    /// Rendered once: the hot path of liveness checks.
-    private static let empty = Array("{}".utf8)
-
     static func ping(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
-        responder.result(text: empty)
+        responder.result(constant: "{}")
     }
 
     static func hello(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {

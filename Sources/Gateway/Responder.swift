@@ -25,6 +25,13 @@ final class Responder {
         connection.markDirty()
     }
 
+    /// A result that is the same for all; nothing is allocated or counted for it.
+    func result(constant text: StaticString) {
+        guard begin(), let replyTo else { return }
+        connection.conversation.reply(to: replyTo, resultText: text)
+        connection.markDirty()
+    }
+
     func object(_ write: (inout JSONWriter) -> Void) {
         result { writer in
             writer.beginObject()

@@ -111,6 +111,8 @@ package struct JSONWriter: Sendable {
     /// The same behind a key that was written as `raw`: no comma can be due.
     package mutating func raw(joined text: [UInt8]) { bytes.append(contentsOf: text) }
 
+    package mutating func raw(joined text: StaticString) { ascii(text) }
+
     package mutating func raw(_ text: StaticString) {
         comma()
         ascii(text)

@@ -179,6 +179,15 @@ package struct Conversation: ~Copyable, Sendable {
         }
     }
 
+    /// The same with a result that is known when the program is built.
+    @discardableResult
+    package mutating func reply(to ticket: ReplyTo, resultText: StaticString) -> Bool {
+        answer(ticket) { writer in
+            writer.raw(Self.result)
+            writer.raw(joined: resultText)
+        }
+    }
+
     /// Answers a call with an error. Returns as `reply(to:result:)` does.
     @discardableResult
     package mutating func reply(to ticket: ReplyTo, error: ErrorReply) -> Bool {

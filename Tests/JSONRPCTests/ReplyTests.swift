@@ -23,6 +23,29 @@ private func text(_ conversation: inout Conversation) -> String {
 }
 
 @Suite struct ReplyTests {
+    /// The three ways to give a result write the same line, alone and inside of a batch.
+    @Test(arguments: [false, true]) func resultsByText(inABatch: Bool) {
+        let call = #"{"jsonrpc":"2.0","method":"ping","id":7}"#
+        let ways: [(inout Conversation, ReplyTo) -> Bool] = [
+            { $0.reply(to: $1) { $0.raw("{}") } },
+            { $0.reply(to: $1, resultText: Array("{}".utf8)) },
+            { $0.reply(to: $1, resultText: "{}") },
+        ]
+        for way in ways {
+            var conversation = Conversation()
+            Array(((inABatch ? "[\(call)]" : call) + "\n").utf8).withUnsafeBytes { conversation.receive($0) }
+            guard case .call(let call) = conversation.next(drained: false), let ticket = call.replyTo else {
+                Issue.record("a call awaits its answer")
+                continue
+            }
+            #expect(way(&conversation, ticket))
+            #expect(!way(&conversation, ticket), "a ticket answers once")
+            let answer = #"{"jsonrpc":"2.0","id":7,"result":{}}"#
+            _ = conversation.next(drained: false)
+            #expect(conversation.takeOutput() == Array(((inABatch ? "[\(answer)]" : answer) + "\n").utf8))
+        }
+    }
+
     @Test func repliesLeaveInTheOrderOfTheOwner() throws {
         var conversation = Conversation()
         let tickets = calls(take(&conversation, "\(request("1"))\n\(request("2"))\n\(request("3"))\n")).map(\.replyTo)
