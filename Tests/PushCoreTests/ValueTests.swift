@@ -276,6 +276,14 @@ import Testing
         #expect(!(Identifier(high: 2, low: 0) < Identifier(high: 1, low: 9)))
     }
 
+    @Test func aClockBefore1970DoesNotUseUpTheTimeToCome() {
+        var source = IdentifierSource()
+        let before = source.next(milliseconds: -1, chance: 0)
+        let after = source.next(milliseconds: 1_700_000_000_000, chance: 0)
+        #expect(before < after)
+        #expect(after.high == 1_700_000_000_000 << 16)
+    }
+
     @Test(arguments: [
         "", "0123456789abcdef1020304", "0123456789abcdef102030400", "0123456789ABCDEF10203040",
         "0123456789abcdeg10203040", "0123456789abcdef1020304 ", "+123456789abcdef10203040", "é23456789abcdef10203040",
