@@ -50,10 +50,10 @@ package struct IdentifierSource: Sendable {
     package init() {}
 
     /// - Parameters:
-    ///   - milliseconds: wall clock since 1970.
+    ///   - milliseconds: wall clock since 1970; a time before that counts as 1970.
     ///   - chance: 32 random bits.
     package mutating func next(milliseconds: Int64, chance: UInt32) -> Identifier {
-        last = max(UInt64(bitPattern: milliseconds) << 16, last &+ 1)
+        last = max(UInt64(max(milliseconds, 0)) << 16, last &+ 1)
         return Identifier(high: last, low: chance)
     }
 }
