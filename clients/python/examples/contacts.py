@@ -24,7 +24,9 @@ def contacts(count: int = 10_000, seed: int = 20_261_124) -> Iterator[Dict[str, 
     """Yields items of `transfer_data`."""
     chance = random.Random(seed)
     for number in range(count):
-        first, last = chance.choice(FIRST), chance.choice(LAST)
+        # Middle initials keep namesakes rare: without an e-mail or phone to tell them apart they would be one person.
+        first = "%s %s." % (chance.choice(FIRST), chance.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        last = "%s-%s" % (chance.choice(LAST), chance.choice(LAST)) if chance.random() < 0.8 else chance.choice(LAST)
         data: Dict[str, Any] = {"first_name": first, "last_name": last}
         if chance.random() < 0.9:
             data["email"] = "person%d@example%d.org" % (number, number % 97)
