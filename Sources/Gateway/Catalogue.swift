@@ -28,6 +28,7 @@ final class Catalogue {
         let local = Self.localSettings(settings)
         provider.supportsAssociations = local.supportsAssociations
         provider.returnsData = local.returnsData
+        provider.keepsValues = name == "local"
         return provider
     }
 
