@@ -20,7 +20,7 @@ struct Batch: Sendable {
         var warnings: [Warning] = []
         /// Its state is known to be as pushed, without asking the provider.
         var confirmed: ConfirmedState?
-        /// When an unchanged record was known to be so: milliseconds since 1970.
+        /// Since when what is said of its state was so, at the least: milliseconds since 1970.
         var asOf: Int64 = 0
         /// The record to be updated as it was read; only kept when its state will be.
         var known: KnownRecord?

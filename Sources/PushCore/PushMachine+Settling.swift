@@ -96,7 +96,7 @@ extension PushMachine {
         switch end {
         case .unchanged(let known): (id, state, time) = (known.id, ConfirmedState.text(read: known, record), member.asOf)
         case .written(let written, _, let data):
-            (id, state, time) = (written, ConfirmedState.text(written: data, member), now.wall)
+            (id, state, time) = (written, ConfirmedState.text(written: data, member), member.asOf)
         case .refused, .uncertain, .skipped: return nil
         }
         return state.map {

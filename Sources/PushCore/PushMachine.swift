@@ -221,6 +221,8 @@ package struct PushMachine: Sendable {
             member.write = Batch.Member.Write(target: item.target, fields: item.fields)
             member.links = links(of: record, record.children, warnings: &member.warnings)
             member.warnings = item.warnings
+            // The provider may give the answer that it gave to the first attempt.
+            member.asOf = intent.created
             batch.members.append(member)
             lanes[intent.account, default: Lane()].admitRecovered(record)
             lanes[intent.account]?.advance(record.place, .recovered)
