@@ -133,4 +133,4 @@ class Control:
         return {"meters": meters, "calls": dict(sorted(calls.items(), key=lambda pair: str(pair[0]))),
                 "requests": len(server.journal.entries), "rate_refusals": refused,
                 "discouraged": dict(server.personality.discouraged), "late_commits_pending": len(server.pending),
-                "effects": len(server.effects.entries), "now": now}
+                "effects": len(server.effects.entries), "mishaps": server.mishaps, "now": now}

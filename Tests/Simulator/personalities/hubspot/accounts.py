@@ -12,6 +12,7 @@ from simulator.clock import iso
 from simulator.exchange import Answer
 
 from .answers import VendorError
+from .portals import Token
 
 LIFE_S = 1800
 
@@ -57,8 +58,6 @@ def oauth_error(status: int, name: str, text: str) -> VendorError:
 
 def token(call) -> Answer:
     """`grant_type=refresh_token` only: the flow with a browser is not simulated."""
-    from .portals import Token
-
     form, portals = form_of(call), call.personality.portals
     if form.get("grant_type") != "refresh_token":
         raise oauth_error(400, "UNSUPPORTED_GRANT_TYPE", "only refresh_token is simulated")

@@ -59,6 +59,14 @@ def bad_input(reason: str) -> VendorError:
     return VendorError(400, f"Invalid input JSON on line 1, column 1: {reason}", "VALIDATION_ERROR")
 
 
+def whole_number(given) -> int:
+    """A number of a query or a body that may also be its text. Raises VendorError."""
+    text = str(given)
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise bad_input(f"{text} is not an integer")
+    return int(text)
+
+
 def not_found() -> VendorError:
     return VendorError(404, "resource not found")
 

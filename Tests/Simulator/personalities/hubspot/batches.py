@@ -9,7 +9,7 @@ from simulator.clock import iso
 from simulator.exchange import Answer
 
 from .answers import VendorError, bad_input, batch, duplicate_ids, invalid_values, some_not_found
-from .objects import archive_record, scope, unique_property
+from .objects import DEFAULTS, archive_record, scope, unique_property
 from .properties import NAMES
 from .writing import do_create, do_update, entry_of, plan_create, plan_update, shown, trace_of
 
@@ -156,8 +156,6 @@ def upsert(call) -> Answer:
 
 
 def read(call) -> Answer:
-    from .objects import DEFAULTS
-
     scope(call, write=False)
     inputs = inputs_of(call)
     body = call.object()

@@ -2,7 +2,8 @@
 
 from simulator.exchange import Answer
 
-from .answers import VendorError, missing_scopes, not_found
+from .answers import VendorError, missing_scopes, not_found, whole_number
+from .links import inline_shown, unlink_all
 from .writing import do_create, do_update, plan_create, plan_update, shown, trace_of
 
 DEFAULTS = {
@@ -56,8 +57,6 @@ def create(call) -> Answer:
 
 
 def read(call) -> Answer:
-    from .associations import inline_shown
-
     scope(call, write=False)
     if call.request.argument("archived") == "true":
         record = call.records.all.get(call.names["id"])
@@ -88,8 +87,6 @@ def archive(call) -> Answer:
 
 
 def archive_record(call, record):
-    from .associations import unlink_all
-
     if record is None:
         return
     call.commit.begin_input()
@@ -101,10 +98,9 @@ def archive_record(call, record):
 def listed(call) -> Answer:
     """Pages of at most 100 in the order of ids; `after` is the id of the last one."""
     scope(call, write=False)
-    limit = min(100, max(1, int(call.request.argument("limit", "10"))))
-    after = call.request.argument("after", "0")
-    living = [record for record in call.records.all.values()
-              if record.archived_at is None and int(record.id) > int(after or 0)]
+    limit = min(100, max(1, whole_number(call.request.argument("limit", "10"))))
+    after = whole_number(call.request.argument("after", "0"))
+    living = [record for record in call.records.all.values() if record.archived_at is None and int(record.id) > after]
     names = call.request.listed("properties") or DEFAULTS[call.kind]
     body = {"results": [shown(call, record, names=names) for record in living[:limit]]}
     if len(living) > limit:

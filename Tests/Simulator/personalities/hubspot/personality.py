@@ -3,27 +3,20 @@
 import json
 import random
 from collections import Counter
+from email.utils import formatdate
 
 from simulator.exchange import Answer
 
 from .answers import BROKEN, VendorError, bad_input, correlation, not_found, rate_limited
 from .portals import Portals
+from .properties import kind_of
 from .routes import OPEN, route
 
-KINDS = {"contacts": "contacts", "contact": "contacts", "0-1": "contacts", "companies": "companies",
-         "company": "companies", "0-2": "companies", "deals": "deals", "deal": "deals", "0-3": "deals"}
 DATES = ["2026-03", "2026-09"]
 DEFAULT_PORTALS = [
     {"id": 1001, "tokens": ["pat-na1-portal-one"]},
     {"id": 1002, "tokens": ["pat-na1-portal-two"]},
 ]
-
-
-def kind_of(name: str) -> str:
-    """The object of a path segment. Raises VendorError."""
-    if name not in KINDS:
-        raise VendorError(400, f"Unable to infer object type from: {name}")
-    return KINDS[name]
 
 
 class Call:
@@ -80,7 +73,6 @@ class Personality:
 
     def add_portal(self, source: dict):
         portal = self.portals.add(source)
-        portal.labels = {}
         for label in source.get("labels", []):
             pair = (kind_of(label["from"]), kind_of(label["to"]))
             for way in (pair, pair[::-1]):
@@ -191,5 +183,6 @@ class Personality:
         return self._finished(call, answer)
 
     def _finished(self, call, answer: Answer) -> Answer:
-        answer.headers = {"X-HubSpot-Correlation-Id": call.facts["request"], **call.rate_headers, **answer.headers}
+        date = formatdate(self.clock.now() / 1000, usegmt=True)
+        answer.headers = {"Date": date, "X-HubSpot-Correlation-Id": call.facts["request"], **call.rate_headers, **answer.headers}
         return answer

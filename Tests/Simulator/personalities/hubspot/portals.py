@@ -73,6 +73,7 @@ class Portal:
         self.settings = {**SETTINGS, **self.settings}
         self.random = random.Random(f"{self.seed}/{self.id}")
         self.schema = Schema()
+        self.labels = {}
         self.clear()
         self.new_meters()
 

@@ -27,6 +27,8 @@ KINDS = {"string": ("text", "textarea", "phonenumber", "html", "file"), "number"
          "enumeration": ("select", "radio", "checkbox", "booleancheckbox"), "phone_number": ("phonenumber",)}
 GROUPS = {"contacts": ["contactinformation"], "companies": ["companyinformation"], "deals": ["dealinformation"]}
 NAMES = {"contacts": "CONTACT", "companies": "COMPANY", "deals": "DEAL"}
+KINDS_OF_PATHS = {"contacts": "contacts", "contact": "contacts", "0-1": "contacts", "companies": "companies",
+                  "company": "companies", "0-2": "companies", "deals": "deals", "deal": "deals", "0-3": "deals"}
 SYSTEM = "hs_object_id hs_object_source hs_object_source_id hs_object_source_label"
 OWN = {
     "contacts": "createdate lastmodifieddate hs_all_contact_vids hs_email_domain hs_full_name_or_email hs_is_contact "
@@ -37,7 +39,15 @@ OWN = {
     "deals": "hs_lastmodifieddate hs_is_closed hs_is_closed_won days_to_close amount_in_home_currency "
              "hs_merged_object_ids num_associated_contacts",
 }
-DATED = {"createdate", "lastmodifieddate", "hs_lastmodifieddate"}
+READ_ONLY_KINDS = {"createdate": "datetime", "lastmodifieddate": "datetime", "hs_lastmodifieddate": "datetime",
+                   "hs_object_id": "number"}
+
+
+def kind_of(name: str) -> str:
+    """The object of a path segment. Raises VendorError."""
+    if name not in KINDS_OF_PATHS:
+        raise VendorError(400, f"Unable to infer object type from: {name}")
+    return KINDS_OF_PATHS[name]
 
 
 class Property:
@@ -66,7 +76,7 @@ class Property:
 
 
 def defaults(kind: str) -> list:
-    read_only = [Property(name, "datetime" if name in DATED else "string", read_only=True)
+    read_only = [Property(name, READ_ONLY_KINDS.get(name, "string"), read_only=True)
                  for name in (SYSTEM + " " + OWN[kind]).split()]
     if kind == "contacts":
         return read_only + [Property(name) for name in TEXT.split()] + [

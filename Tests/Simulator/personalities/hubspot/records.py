@@ -55,7 +55,7 @@ class Records:
 
     def find(self, name: str, value: str):
         """The living record whose unique property `name` holds `value`; for e-mail also a secondary address."""
-        identity = self._index.get(name, {}).get(self.key(name, str(value)))
+        identity = self.holder(name, self.key(name, str(value)))
         return None if identity is None else self.all[identity]
 
     def keys_of(self, values: dict) -> list:
@@ -67,12 +67,16 @@ class Records:
                       for part in values.get("hs_additional_emails", "").split(";") if part.strip()]
         return found
 
-    def next_id(self) -> str:
-        self._next += 1
-        return str(self._next)
+    def holder(self, name: str, key: str):
+        """The id of the living record that holds a unique value, or None."""
+        return self._index.get(name, {}).get(key)
+
+    def upcoming_id(self) -> str:
+        return str(self._next + 1)
 
     def create(self, values: dict, now: int) -> Record:
-        record = Record(self.next_id(), {}, now)
+        record = Record(self.upcoming_id(), {}, now)
+        self._next += 1
         self.all[record.id] = record
         if self.kind == "contacts":
             values = {"lifecyclestage": "lead", **values}

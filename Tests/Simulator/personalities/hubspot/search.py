@@ -6,10 +6,11 @@ body of at most 3,000 characters; one sort; archived records never; new and chan
 """
 
 import re
+from datetime import datetime
 
 from simulator.exchange import Answer
 
-from .answers import VendorError, bad_input
+from .answers import VendorError, bad_input, whole_number
 from .objects import DEFAULTS, scope
 from .writing import shown
 
@@ -59,7 +60,6 @@ def size(entry, text: str):
     if entry.kind == "number":
         return float(text)
     if entry.kind in ("date", "datetime") and not re.fullmatch(r"-?\d+", text):
-        from datetime import datetime
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000
     return float(text) if entry.kind in ("date", "datetime") else text.lower()
 
@@ -96,15 +96,12 @@ def matches(entry, filter_: dict, value) -> bool:
 
 def page_of(body: dict):
     """(limit, after). Raises VendorError."""
-    limit = int(body.get("limit") or 10)
-    after = str(body.get("after") or "0")
-    if not after.isdigit():
-        raise refused("There was a problem with the request: after must be an integer.")
+    limit, after = whole_number(body.get("limit") or 10), whole_number(body.get("after") or 0)
     if not 1 <= limit <= 200:
         raise refused("There was a problem with the request: limit must be from 1 to 200.")
-    if int(after) + limit > MAX_TOTAL:
+    if after + limit > MAX_TOTAL:
         raise refused(f"There was a problem with the request: paging is limited to {MAX_TOTAL} results.")
-    return limit, int(after)
+    return limit, after
 
 
 def sorted_by(call, body: dict, found: list) -> list:

@@ -1,10 +1,12 @@
 """What happens in an account without the API: people edit, delete, merge. For the control port only."""
 
 from simulator.effects import Commit
+from simulator.exchange import Request
 
-from .associations import ends, link, unlink_all
+from .links import ends, link, unlink_all
 from .objects import archive_record
-from .personality import Call, kind_of
+from .personality import Call
+from .properties import kind_of
 from .validation import values_of
 
 
@@ -17,8 +19,6 @@ class Upstream:
 
     def call(self, source: dict) -> Call:
         """A call without a request, for the functions of the API. Raises LookupError."""
-        from simulator.exchange import Request
-
         call = Call(self.personality, Request("POST", "/upstream", {}))
         portal = self.personality.portals.portals.get(int(source.get("portal", 0)))
         if portal is None:

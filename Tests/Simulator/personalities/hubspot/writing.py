@@ -4,7 +4,10 @@ Checking and committing are apart, because an all-or-nothing batch checks every 
 Sources: "Contacts" guide (e-mail as the identifier), captured bodies for the two kinds of conflict.
 """
 
+from simulator.clock import iso
+
 from .answers import VendorError, bad_input
+from .links import inline_links, link
 from .properties import NAMES
 from .validation import values_of
 
@@ -18,7 +21,7 @@ def conflict(call, values: dict, own=None, claimed=None):
     records = call.records
     pairs = records.keys_of(values)
     for name, key in pairs:
-        holder = records._index.get(name, {}).get(key)
+        holder = records.holder(name, key)
         other = holder is not None and (own is None or holder != own.id)
         twice = claimed is not None and (name, key) in claimed
         if not other and not twice:
@@ -27,7 +30,7 @@ def conflict(call, values: dict, own=None, claimed=None):
             if other:
                 raise VendorError(409, f"Contact already exists. Existing ID: {holder}", "CONFLICT")
             raise VendorError(409, "Contact already exists", "CONFLICT")
-        target = own.id if own is not None else str(records._next + 1)
+        target = own.id if own is not None else records.upcoming_id()
         raise VendorError(
             400, f"Cannot set PropertyValueCoordinates{{portalId={call.portal.id}, objectTypeId=ObjectTypeId"
                  f"{{legacyObjectType={NAMES[call.kind]}}}, propertyName={name}, value={values.get(name, key)}}} "
@@ -47,8 +50,6 @@ def entry_of(error: VendorError, trace) -> dict:
 
 def plan_create(call, source: dict, claimed=None):
     """Checks one input of a create; gives (values, links). Raises VendorError."""
-    from .associations import inline_links
-
     values = values_of(call.kind, call.portal.schema, source.get("properties"))
     links = inline_links(call, source.get("associations") or [])
     conflict(call, values, None, claimed)
@@ -63,8 +64,6 @@ def plan_update(call, record, source: dict, claimed=None) -> dict:
 
 
 def do_create(call, values: dict, links: list, trace=None):
-    from .associations import link
-
     call.commit.begin_input()
     record = call.records.create(values, call.now)
     call.commit.note("created", object=call.kind, id=record.id, keys=call.records.keys(record),
@@ -88,8 +87,6 @@ def do_update(call, record, values: dict, trace=None) -> list:
 def shown(call, record, names=None, only=None, trace=None, **members) -> dict:
     """A record as the vendor answers. `names`: the properties that were asked for (unknown ones are left out, unset
     ones are null); `only`: those that an update had, when the answer is not to hold the others; neither: all."""
-    from simulator.clock import iso
-
     whole = call.records.whole(record)
     if names is not None:
         known = [name for name in names if call.portal.schema.get(call.kind, name)]
