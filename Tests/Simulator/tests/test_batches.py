@@ -2,7 +2,7 @@
 
 import unittest
 
-from stage import DATED, StageTest
+from stage import StageTest
 
 
 def traced(*properties):
