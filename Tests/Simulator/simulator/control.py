@@ -41,7 +41,7 @@ class Control:
                 body = answer.plain()
                 writer.write(answer.head(body, {}) + body)
                 await writer.drain()
-        except (BadRequest, ConnectionError, asyncio.IncompleteReadError):
+        except (BadRequest, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()

@@ -124,7 +124,7 @@ class Server:
                 await self.exchange(request, writer)
                 if request.headers.get("connection", "").lower() == "close":
                     return
-        except (HangUp, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except (HangUp, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
             pass
         finally:
             self.connections.discard(writer)

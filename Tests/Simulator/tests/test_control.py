@@ -54,6 +54,8 @@ class ControlTests(StageTest):
         self.assertEqual((reply.status, reply.json["message"].endswith(first)), (409, True))
         update = [{"id": first, "properties": {}}, {"id": second, "properties": {}}]
         self.assertEqual(self.batch("contacts", "update", update).status, 400)
+        upsert = [{"id": f"{name}@example.com", "idProperty": "email", "properties": {}} for name in "ab"]
+        self.assertEqual(self.batch("contacts", "upsert", upsert).status, 400)
 
     def test_requests_are_told_with_their_operation_and_fault(self):
         self.fault(id="lost", do="close", match={"op": "batch.create"})

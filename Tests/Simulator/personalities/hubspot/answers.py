@@ -67,6 +67,39 @@ def whole_number(given) -> int:
     return int(text)
 
 
+def objects_of(given, name: str) -> list:
+    """A list of JSON objects (absent or null: none). Raises VendorError."""
+    if given is None:
+        return []
+    if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
+        raise bad_input(f"Cannot deserialize value of type `java.util.List` at {name}")
+    return given
+
+
+def names_of(given, name: str) -> list:
+    """A list of strings (absent or null: none). Raises VendorError."""
+    if given is None:
+        return []
+    if not isinstance(given, list) or not all(isinstance(entry, str) for entry in given):
+        raise bad_input(f"Cannot deserialize value of type `java.util.List` at {name}")
+    return given
+
+
+def id_of(given, name: str) -> str:
+    """The id of `{"id": …}`, also when it is written as a number. Raises VendorError."""
+    identity = given.get("id") if isinstance(given, dict) else None
+    if isinstance(identity, bool) or not isinstance(identity, (str, int)):
+        raise bad_input(f"Some required fields were not set: [{name}]")
+    return str(identity)
+
+
+def text_of_name(given, name: str):
+    """A string or None. Raises VendorError."""
+    if given is not None and not isinstance(given, str):
+        raise bad_input(f"Cannot deserialize value of type `java.lang.String` at {name}")
+    return given
+
+
 def not_found() -> VendorError:
     return VendorError(404, "resource not found")
 

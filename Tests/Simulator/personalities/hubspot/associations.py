@@ -7,7 +7,7 @@ both directions).
 from simulator.clock import iso
 from simulator.exchange import Answer
 
-from .answers import batch, missing_scopes, not_found
+from .answers import batch, id_of, missing_scopes, not_found, objects_of
 from .batches import inputs_of
 from .links import DEFAULT, DEFINED, LABELS, NUMBERS, PRIMARY, checked_types, ends, label_of, link, unlink
 from .properties import NAMES
@@ -43,7 +43,7 @@ def pairs_of(call, inputs: list):
     """(living pairs with their input, error entries) of a batch with `from` and `to`."""
     pairs, errors = [], []
     for source in inputs:
-        from_id, to_id = (str((source.get(end) or {}).get("id", "")) for end in ("from", "to"))
+        from_id, to_id = (id_of(source.get(end), end) for end in ("from", "to"))
         records = call.portal.records[call.kind].get(from_id), call.portal.records[call.to_kind].get(to_id)
         if None not in records:
             pairs.append((records[0].id, records[1].id, source))
@@ -112,10 +112,12 @@ def archive_one(call) -> Answer:
 
 def archive_batch(call) -> Answer:
     scopes(call, write=True)
-    for source in inputs_of(call, CREATE_MAX):
+    wanted = [(id_of(source.get("from"), "from"), [id_of(entry, "to") for entry in objects_of(source.get("to"), "to")])
+              for source in inputs_of(call, CREATE_MAX)]
+    for from_id, to_ids in wanted:
         call.commit.begin_input()
-        for target in source.get("to") or []:
-            unlink(call, call.kind, str(source["from"]["id"]), call.to_kind, str(target["id"]))
+        for to_id in to_ids:
+            unlink(call, call.kind, from_id, call.to_kind, to_id)
     return Answer(204, None)
 
 

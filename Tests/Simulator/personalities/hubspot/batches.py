@@ -8,7 +8,8 @@ reference; captured answers (duplicate ids; unknown ids of a batch update as one
 from simulator.clock import iso
 from simulator.exchange import Answer
 
-from .answers import VendorError, bad_input, batch, duplicate_ids, invalid_values, some_not_found
+from .answers import (
+    VendorError, bad_input, batch, duplicate_ids, id_of, invalid_values, names_of, some_not_found, text_of_name)
 from .objects import DEFAULTS, archive_record, scope, unique_property
 from .properties import NAMES
 from .writing import do_create, do_update, entry_of, plan_create, plan_update, shown, trace_of
@@ -38,18 +39,23 @@ def keyed(call, inputs: list, verb: str) -> list:
     """(property or None, key) of each input. Raises VendorError on two inputs for one record."""
     keys = []
     for source in inputs:
-        if not isinstance(source.get("id"), (str, int)) or source.get("id") == "":
-            raise bad_input("Some required fields were not set: [id]")
-        by = source.get("idProperty")
+        identity, by = id_of(source, "id"), text_of_name(source.get("idProperty"), "idProperty")
         if by is not None:
             unique_property(call, by, verb)
         elif verb == "upsert":
             raise bad_input("Some required fields were not set: [idProperty]")
-        keys.append((by, call.records.key(by, str(source["id"])) if by else str(source["id"])))
+        keys.append((by, call.records.key(by, identity) if by else identity))
     twice = [key for place, (by, key) in enumerate(keys) if (by, key) in keys[:place]]
     if twice:
         raise duplicate_ids(sorted(set(twice)))
     return keys
+
+
+def refuse_twice(found: list):
+    """Two different keys may still lead to one record (a second e-mail, a merged id). Raises VendorError."""
+    same = [record.id for record in found if record is not None]
+    if len(set(same)) != len(same):
+        raise duplicate_ids(sorted({identity for identity in same if same.count(identity) > 1}))
 
 
 def checked(call, inputs: list, partial: bool, plan):
@@ -98,9 +104,7 @@ def update(call) -> Answer:
     keys = keyed(call, inputs, "update")
     found = [call.records.find(by, key) if by else call.records.get(key) for by, key in keys]
     known = [place for place, record in enumerate(found) if record is not None]
-    same = [found[place].id for place in known]
-    if len(set(same)) != len(same):
-        raise duplicate_ids(sorted({identity for identity in same if same.count(identity) > 1}))
+    refuse_twice(found)
     claimed = set()
     plans, errors = checked(
         call, [inputs[place] for place in known], traced(call, inputs, "update"),
@@ -125,6 +129,7 @@ def upsert(call) -> Answer:
     inputs = inputs_of(call)
     keys = keyed(call, inputs, "update/upsert")
     found = [call.records.find(by, key) for by, key in keys]
+    refuse_twice(found)
     claimed = set()
 
     def plan(place, source):
@@ -159,15 +164,15 @@ def read(call) -> Answer:
     scope(call, write=False)
     inputs = inputs_of(call)
     body = call.object()
-    by = body.get("idProperty")
+    by = text_of_name(body.get("idProperty"), "idProperty")
     if by is not None:
         unique_property(call, by, "read")
-    names = [str(name) for name in body.get("properties") or []] or list(DEFAULTS[call.kind])
+    names = list(names_of(body.get("properties"), "properties") or DEFAULTS[call.kind])
     if by is not None and by not in names:
         names.append(by)
     results, missing, seen = [], [], set()
     for source in inputs:
-        key = str(source.get("id", ""))
+        key = id_of(source, "id")
         record = call.records.find(by, key) if by is not None else call.records.get(key)
         if record is None:
             missing.append(key)
@@ -180,6 +185,6 @@ def read(call) -> Answer:
 def archive(call) -> Answer:
     """204 without a body, unknown ids or not."""
     scope(call, write=True)
-    for source in inputs_of(call):
-        archive_record(call, call.records.get(str(source.get("id", ""))))
+    for identity in [id_of(source, "id") for source in inputs_of(call)]:
+        archive_record(call, call.records.get(identity))
     return Answer(204, None)

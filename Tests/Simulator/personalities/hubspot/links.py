@@ -4,7 +4,7 @@ Sources: page "Associations" v4, type ids of providers.md 1.1. A link is kept fr
 nothing: the vendor does not say so, see the README.
 """
 
-from .answers import VendorError, bad_input
+from .answers import VendorError, bad_input, id_of, objects_of
 from .properties import NAMES, kind_of
 
 NUMBERS = {"contacts": "0-1", "companies": "0-2", "deals": "0-3"}
@@ -18,11 +18,11 @@ DEFINED = "HUBSPOT_DEFINED"
 
 def checked_types(call, source, from_kind: str, to_kind: str) -> list:
     """[(category, type id)] of a `types` list. Raises VendorError."""
-    if not isinstance(source, list) or not source:
+    if not source:
         raise bad_input("Some required fields were not set: [types]")
     types = []
-    for entry in source:
-        category, number = entry.get("associationCategory"), entry.get("associationTypeId")
+    for entry in objects_of(source, "types"):
+        category, number = type_of(entry)
         pair = (from_kind, to_kind)
         known = category == DEFINED and number in (DEFAULT.get(pair), PRIMARY.get(pair))
         if not known and (category, number) not in call.portal.labels.get(pair, {}):
@@ -33,15 +33,20 @@ def checked_types(call, source, from_kind: str, to_kind: str) -> list:
     return types
 
 
+def type_of(entry: dict) -> tuple:
+    """(category, type id). Raises VendorError."""
+    category, number = entry.get("associationCategory"), entry.get("associationTypeId")
+    if not isinstance(category, str) or not isinstance(number, int):
+        raise bad_input("Some required fields were not set: [associationCategory, associationTypeId]")
+    return category, number
+
+
 def inline_links(call, source) -> list:
     """The associations of a create: [(kind, id, types)]. Raises VendorError when an end does not exist."""
     links = []
-    if not isinstance(source, list):
-        raise bad_input("associations")
-    for entry in source:
-        identity = str((entry.get("to") or {}).get("id", ""))
-        types = entry.get("types") or []
-        given = {(type_.get("associationCategory"), type_.get("associationTypeId")) for type_ in types}
+    for entry in objects_of(source, "associations"):
+        identity, types = id_of(entry.get("to"), "to"), objects_of(entry.get("types"), "types")
+        given = {type_of(type_) for type_ in types}
         kind = next((to for (start, to), known in known_types(call).items() if start == call.kind and given & known), None)
         if kind is None:
             raise VendorError(400, "One or more associations are invalid", "VALIDATION_ERROR",

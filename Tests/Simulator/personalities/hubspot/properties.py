@@ -7,7 +7,7 @@ providers.md 1.1 lists, their neighbours, and the read-only ones that every answ
 
 from simulator.exchange import Answer
 
-from .answers import VendorError, bad_input, missing_scopes, not_found
+from .answers import VendorError, bad_input, missing_scopes, not_found, objects_of
 
 UNIQUE_MAX = 10
 TEXT = "firstname lastname phone mobilephone fax jobtitle company website address city state zip country salutation " \
@@ -138,7 +138,7 @@ class Schema:
         if unique and (form not in ("string", "number") or len(custom) >= UNIQUE_MAX):
             raise VendorError(400, f"A property with unique values can't be created: at most {UNIQUE_MAX} of type "
                                    "string or number for an object.", "VALIDATION_ERROR")
-        options = [str(option["value"]) for option in source.get("options", [])]
+        options = [str(option.get("value")) for option in objects_of(source.get("options"), "options")]
         entry = Property(name, form, options, unique=unique, group=source["groupName"], label=source["label"],
                          field=field, defined=False, pattern=source.get("pattern"))
         self.properties[kind][name] = entry

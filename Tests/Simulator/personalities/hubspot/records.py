@@ -119,12 +119,11 @@ class Records:
     def as_search_sees(self, now: int):
         """(record, values) of everything that the index of search holds at `now`."""
         for record in self.all.values():
-            seen = None
-            for visible, values in record.seen_by_search:
+            for visible, values in reversed(record.seen_by_search):
                 if visible <= now:
-                    seen = values
-            if seen is not None:
-                yield record, seen
+                    if values is not None:
+                        yield record, values
+                    break
 
     def whole(self, record: Record) -> dict:
         """Every value of a record, the read-only ones too."""

@@ -5,17 +5,22 @@ body of at most 3,000 characters; one sort; archived records never; new and chan
 `NOT_IN` want string values in lower case; phone numbers through `hs_searchable_calculated_*` without country code.
 """
 
+import operator
 import re
 from datetime import datetime
 
 from simulator.exchange import Answer
 
-from .answers import VendorError, bad_input, whole_number
+from .answers import VendorError, bad_input, names_of, objects_of, text_of_name, whole_number
 from .objects import DEFAULTS, scope
 from .writing import shown
 
 OPERATORS = ("EQ", "NEQ", "LT", "LTE", "GT", "GTE", "BETWEEN", "IN", "NOT_IN", "HAS_PROPERTY", "NOT_HAS_PROPERTY",
              "CONTAINS_TOKEN", "NOT_CONTAINS_TOKEN")
+OPPOSITES = {"NEQ": "EQ", "NOT_IN": "IN", "NOT_CONTAINS_TOKEN": "CONTAINS_TOKEN"}
+COMPARISONS = {"EQ": operator.eq, "LT": operator.lt, "LTE": operator.le, "GT": operator.gt, "GTE": operator.ge}
+WANTED = {"BETWEEN": ("value", "highValue"), **{name: ("value",) for name in (
+    "EQ", "NEQ", "LT", "LTE", "GT", "GTE", "CONTAINS_TOKEN", "NOT_CONTAINS_TOKEN")}}
 SEARCHED = {
     "contacts": "firstname lastname email phone hs_additional_emails fax mobilephone company".split(),
     "companies": "website phone name domain".split(),
@@ -30,29 +35,37 @@ def refused(message: str) -> VendorError:
 
 def groups_of(call, body: dict) -> list:
     """The filter groups, checked. Raises VendorError."""
-    groups = body.get("filterGroups") or []
-    if body.get("filters"):
-        groups = groups + [{"filters": body["filters"]}]
-    if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
-        raise bad_input("filterGroups")
-    filters = [group.get("filters") or [] for group in groups]
+    groups = objects_of(body.get("filterGroups"), "filterGroups")
+    if body.get("filters") is not None:
+        groups = [*groups, {"filters": body["filters"]}]
+    filters = [objects_of(group.get("filters"), "filters") for group in groups]
     if len(groups) > 5 or any(len(group) > 6 for group in filters) or sum(map(len, filters)) > 18:
         raise refused("There was a problem with the request: too many filter groups or filters "
                       "(at most 5 groups, 6 filters in a group, 18 in all).")
     for entry in [entry for group in filters for entry in group]:
-        name, operator = entry.get("propertyName"), entry.get("operator")
-        if call.portal.schema.get(call.kind, name) is None:
+        name, verb = (text_of_name(entry.get(member), member) for member in ("propertyName", "operator"))
+        known = call.portal.schema.get(call.kind, name)
+        if known is None:
             raise refused(f"There was a problem with the request: property {name} does not exist.")
-        if operator not in OPERATORS:
+        if verb not in OPERATORS:
             raise bad_input("operator")
-        if operator in ("IN", "NOT_IN") and not 1 <= len(entry.get("values") or []) <= 100:
+        if verb in ("IN", "NOT_IN") and not 1 <= len(names_of(entry.get("values"), "values")) <= 100:
             raise refused("There was a problem with the request: IN needs from 1 to 100 values.")
-        if operator == "BETWEEN" and not ("value" in entry and "highValue" in entry):
-            raise refused("There was a problem with the request: BETWEEN needs value and highValue.")
-        if operator in ("EQ", "NEQ", "LT", "LTE", "GT", "GTE", "CONTAINS_TOKEN", "NOT_CONTAINS_TOKEN") \
-                and not isinstance(entry.get("value"), (str, int, float)):
-            raise refused(f"There was a problem with the request: {operator} needs a value.")
+        for member in WANTED.get(verb, ()):
+            if not comparable(known, entry.get(member)):
+                raise refused(f"There was a problem with the request: {verb} needs a {member} that fits {name}.")
     return filters
+
+
+def comparable(entry, value) -> bool:
+    """Whether a filter may have `value` for this property."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return False
+    try:
+        size(entry, str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def size(entry, text: str):
@@ -61,37 +74,36 @@ def size(entry, text: str):
         return float(text)
     if entry.kind in ("date", "datetime") and not re.fullmatch(r"-?\d+", text):
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000
-    return float(text) if entry.kind in ("date", "datetime") else text.lower()
+    return int(text) if entry.kind in ("date", "datetime") else text.lower()
 
 
-def matches(entry, filter_: dict, value) -> bool:
-    operator = filter_["operator"]
-    if operator == "HAS_PROPERTY":
-        return bool(value)
-    if operator == "NOT_HAS_PROPERTY":
-        return not value
-    if operator.startswith("NOT_") or operator == "NEQ":
-        positive = {"NEQ": "EQ", "NOT_IN": "IN", "NOT_CONTAINS_TOKEN": "CONTAINS_TOKEN"}[operator]
-        return not matches(entry, {**filter_, "operator": positive}, value)
-    if not value:
-        return False
+def test_of(entry, filter_: dict):
+    """A filter as a function of a value (None when unset), with everything that does not hang on the record done once."""
+    name = filter_["operator"]
+    if name == "HAS_PROPERTY":
+        return bool
+    if name == "NOT_HAS_PROPERTY":
+        return lambda value: not value
+    if name in OPPOSITES:
+        positive = test_of(entry, {**filter_, "operator": OPPOSITES[name]})
+        return lambda value: not positive(value)
     exact = entry.kind == "enumeration"
-    if operator == "IN":
-        stored = value if exact else value.lower()
-        return stored in [str(item) for item in filter_["values"]]
-    wanted = str(filter_.get("value"))
-    if operator == "EQ":
-        if entry.kind in ("number", "date", "datetime"):
-            return size(entry, value) == size(entry, wanted)
-        return value == wanted if exact else value.lower() == wanted.lower()
-    if operator == "CONTAINS_TOKEN":
-        tokens = re.findall(r"\w+", value.lower())
-        pattern = re.escape(wanted.lower()).replace(r"\*", r".*")
-        return any(re.fullmatch(pattern, token) for token in tokens) or value.lower() == wanted.lower()
-    left, right = size(entry, value), size(entry, wanted)
-    if operator == "BETWEEN":
-        return right <= left <= size(entry, str(filter_["highValue"]))
-    return {"LT": left < right, "LTE": left <= right, "GT": left > right, "GTE": left >= right}[operator]
+    if name == "IN":
+        wanted = {str(item) for item in filter_["values"]}
+        return lambda value: bool(value) and (value if exact else value.lower()) in wanted
+    text = str(filter_["value"])
+    if name == "CONTAINS_TOKEN":
+        whole, pattern = text.lower(), re.compile(re.escape(text.lower()).replace(r"\*", ".*"))
+        return lambda value: bool(value) and (value.lower() == whole or any(
+            pattern.fullmatch(token) for token in re.findall(r"\w+", value.lower())))
+    if name == "EQ" and exact:
+        return lambda value: value == text
+    right = size(entry, text)
+    if name == "BETWEEN":
+        high = size(entry, str(filter_["highValue"]))
+        return lambda value: bool(value) and right <= size(entry, value) <= high
+    compare = COMPARISONS[name]
+    return lambda value: bool(value) and compare(size(entry, value), right)
 
 
 def page_of(body: dict):
@@ -106,6 +118,8 @@ def page_of(body: dict):
 
 def sorted_by(call, body: dict, found: list) -> list:
     sorts = body.get("sorts") or []
+    if not isinstance(sorts, list) or not all(isinstance(sort, (str, dict)) for sort in sorts):
+        raise bad_input("sorts")
     if len(sorts) > 1:
         raise refused("There was a problem with the request: only one sort is supported.")
     if not sorts:
@@ -113,7 +127,7 @@ def sorted_by(call, body: dict, found: list) -> list:
     rule = sorts[0]
     if isinstance(rule, str):
         rule = {"propertyName": rule.lstrip("-"), "direction": "DESCENDING" if rule.startswith("-") else "ASCENDING"}
-    entry = call.portal.schema.get(call.kind, rule.get("propertyName"))
+    entry = call.portal.schema.get(call.kind, text_of_name(rule.get("propertyName"), "propertyName"))
     if entry is None:
         raise refused(f"There was a problem with the request: property {rule.get('propertyName')} does not exist.")
 
@@ -124,6 +138,12 @@ def sorted_by(call, body: dict, found: list) -> list:
     return sorted(found, key=place, reverse=rule.get("direction") == "DESCENDING")
 
 
+def has_words(kind: str, values: dict, words: list) -> bool:
+    """Whether each word of a query is in one of the values that a query looks at."""
+    texts = [values[name].lower() for name in SEARCHED[kind] if values.get(name)]
+    return all(any(word in text for text in texts) for word in words)
+
+
 def search(call) -> Answer:
     scope(call, write=False)
     body = call.object()
@@ -132,19 +152,18 @@ def search(call) -> Answer:
                       f"{call.portal.settings['search_body_max']} characters.")
     filters = groups_of(call, body)
     limit, after = page_of(body)
-    words = str(body.get("query") or "").lower().split()
+    words = (text_of_name(body.get("query"), "query") or "").lower().split()
+    tests = [[(entry["propertyName"], test_of(call.portal.schema.get(call.kind, entry["propertyName"]), entry))
+              for entry in group] for group in filters]
     found = []
     for record, values in call.records.as_search_sees(call.now):
-        texts = [values[name].lower() for name in SEARCHED[call.kind] if values.get(name)]
-        if words and not all(any(word in text for text in texts) for word in words):
+        if tests and not any(all(test(values.get(name)) for name, test in group) for group in tests):
             continue
-        if filters and not any(all(matches(call.portal.schema.get(call.kind, entry["propertyName"]), entry,
-                                           values.get(entry["propertyName"])) for entry in group)
-                               for group in filters):
+        if words and not has_words(call.kind, values, words):
             continue
         found.append((record, values))
     found = sorted_by(call, body, found)
-    names = [str(name) for name in body.get("properties") or []] or DEFAULTS[call.kind]
+    names = names_of(body.get("properties"), "properties") or DEFAULTS[call.kind]
     results = []
     for record, values in found[after:after + limit]:
         result = shown(call, record, names=names)
