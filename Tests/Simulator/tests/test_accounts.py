@@ -91,10 +91,12 @@ class MeterTests(StageTest):
         self.assertEqual((body["policyName"], body["errorType"], body["message"]), (
             "TEN_SECONDLY_ROLLING", "RATE_LIMIT", "You have reached your ten_secondly_rolling limit."))
         self.assertNotIn("retry-after", replies[3].headers)
-        self.simulator.control("POST", "/clock", {"advance_ms": 10_001})
+        self.simulator.control("POST", "/clock", {"advance_ms": 9_000})
+        self.assertEqual(self.call("GET", f"{DATED}/contacts").status, 429)
+        self.simulator.control("POST", "/clock", {"advance_ms": 1_001})
         self.assertEqual(self.call("GET", f"{DATED}/contacts").status, 200)
         meter = self.simulator.control("GET", "/report")["meters"][str(self.portal)]["bursts"][0]
-        self.assertEqual((meter["peak"], meter["refused"]), (3, 1))
+        self.assertEqual((meter["peak"], meter["refused"]), (3, 2))
 
     def test_the_day_ends_at_midnight_of_the_account(self):
         now = self.simulator.control("POST", "/clock", {"offset_ms": 0})["now"]

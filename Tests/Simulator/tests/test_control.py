@@ -1,5 +1,7 @@
 """The control port, the log, what people do upstream, TLS."""
 
+import http.client
+import json
 import os
 import subprocess
 import tempfile
@@ -103,6 +105,26 @@ class CommandTests(unittest.TestCase):
                     link.close()
             finally:
                 simulator.stop()
+
+    def test_it_ends_quietly_and_leaves_its_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log, requests = os.path.join(folder, "log"), os.path.join(folder, "requests")
+            run = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "run")
+            process = subprocess.Popen([run, "--log", log, "--requests", requests], stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True)
+            ready = json.loads(process.stdout.readline())
+            link = http.client.HTTPConnection("127.0.0.1", ready["port"], timeout=10)
+            link.request("POST", f"{DATED}/companies", '{"properties":{"name":"a"}}',
+                         {"Authorization": "Bearer pat-na1-portal-one", "Content-Type": "application/json"})
+            self.assertEqual(link.getresponse().status, 201)
+            process.terminate()
+            out, errors = process.communicate(timeout=10)
+            link.close()
+            self.assertEqual((process.returncode, out, errors), (0, "", ""))
+            with open(log, encoding="utf-8") as file:
+                self.assertEqual(json.loads(file.read())["effect"], "created")
+            with open(requests, encoding="utf-8") as file:
+                self.assertEqual(json.loads(file.read())["op"], "objects.create")
 
     def test_a_plan_that_is_not_one(self):
         with tempfile.TemporaryDirectory() as folder:

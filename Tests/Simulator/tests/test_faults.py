@@ -144,6 +144,15 @@ class FaultTests(StageTest):
         rule = self.simulator.control("GET", "/faults")["rules"][0]
         self.assertEqual((rule["id"], rule["seen"], rule["hits"]), ("third", 6, 2))
 
+    def test_skipping(self):
+        self.fault(when="before", do="status", status=502, match={"skip": 2})
+        self.assertEqual([self.push().status for _ in range(4)], [201, 201, 502, 201])
+
+    def test_the_first_rule_that_strikes_is_taken(self):
+        self.fault(when="before", do="status", status=502)
+        self.fault(when="before", do="status", status=503)
+        self.assertEqual([self.push().status for _ in range(3)], [502, 503, 201])
+
     def test_rules_that_are_refused_leave_the_plan_as_it_was(self):
         self.fault(do="answer")
         for wrong in ({"do": "dance"}, {"when": "never"}, {"match": {"colour": "red"}}):
