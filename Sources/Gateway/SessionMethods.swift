@@ -43,6 +43,10 @@ enum SessionMethods {
             account: AccountKey(provider: providerName, name: account),
             revision: (existing?.row.revision ?? 0) + 1, created: existing?.row.created ?? now,
             expires: saves ? nil : (existing?.row.created ?? now) + lifetime, definition: definition.text)
+        let problems =
+            server.catalogue.provider(providerName, settings: nil)?
+            .problems(ofSettings: params["settings"]) ?? []
+        guard problems.isEmpty else { return responder.invalid(problems) }
         let plan: SessionPlan
         do {
             plan = try server.sessions.makePlan(row)
