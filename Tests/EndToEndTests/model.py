@@ -52,9 +52,11 @@ def smaller(sequence):
         if step["do"] == "push":
             for less in fewer(step["items"]):
                 yield dict(sequence, steps=rest[0] + [dict(step, items=less)] + rest[1])
-            for name in ("disable_upsert", "synchronous"):
+            for name in ("disable_upsert", "synchronous", "options"):
                 if name in step:
                     yield dict(sequence, steps=rest[0] + [{key: step[key] for key in step if key != name}] + rest[1])
+    if sequence["settings"]:
+        yield dict(sequence, settings={})
     for place, session in enumerate(sequence["sessions"]):
         for name in session:
             if name != "namespace":
@@ -136,7 +138,7 @@ def figures(prediction):
     """What was in a sequence, for seeing that the test is about something."""
     pushes = [step for step in prediction.steps if step["do"] == "push"]
     rows = [row for step in pushes for row in step["rows"]]
-    return {"transfers": len(pushes), "kills": sum(step["do"] == "kill" for step in prediction.steps), "records": len(rows),
+    return {"transfers": len(pushes), **{name + "s": sum(step["do"] == name for step in prediction.steps) for name in ("kill", "delete")}, "records": len(rows),
             **{kind: sum(row["outcome"] == kind for row in rows) for kind in ("created", "updated", "unchanged", "refused")},
             "pushes that had to wait": prediction.waits, "items left out": prediction.dropped}
 
