@@ -180,7 +180,9 @@ extension PushMachine {
                 continue
             }
             let kind = possible.first { $0.resource == schema.resource.name }
-            guard kind != nil || possible.isEmpty else {
+            // What the provider's description does not know is linked with everything, from either end.
+            let isCustom = !provider.resources.contains { $0.name == schema.resource.name }
+            guard kind != nil || possible.isEmpty || isCustom else {
                 warnings.append(
                     Warning(
                         .linkSkipped,
