@@ -36,27 +36,52 @@ class Author:
         return self.chance.random() < share
 
     def sequence(self):
-        sessions = [self.session(number) for number in range(self.chance.choice((1, 1, 2, 3)))]
+        # What is deleted behind the gateway's back is not seen by who trusts its own memory, so the two do not meet.
+        deletes = self.odds(0.15)
+        self.freshness = ("force", "verify") if deletes else ("force", "ledger", "ledger")
+        sessions = [self.session() for _ in range(self.chance.choice((1, 1, 2, 3)))]
         steps = []
         for _ in range(self.chance.randint(2, 7)):
             if self.odds(0.25):
                 steps.append({"do": "wait"})
+            if deletes and self.odds(0.3):
+                steps.append({"do": "delete", "known": self.chance.randrange(8)})
             steps.append(self.transfer(len(sessions)))
         if self.odds(0.1):
             steps.insert(self.chance.randint(1, len(steps)), {"do": "kill", "after": self.chance.random() * 0.02})
-        return {"sessions": sessions, "steps": steps}
+        return {"sessions": sessions, "steps": steps, "settings": self.settings()}
 
-    def session(self, number):
+    def settings(self):
+        """How the provider behaves. It is keyed, so whatever goes wrong on the way changes nothing in the end."""
+        settings = {}
+        if self.odds(0.2):
+            settings["latency_ms"] = self.chance.choice((1, 3, 10))
+        if self.odds(0.04):
+            settings["faults"] = [self.fault() for _ in range(self.chance.randint(1, 2))]
+        return settings
+
+    def fault(self):
+        kind = self.chance.choice(("refuse_connection", "lose_request", "lose_answer", "lose_answer", "unavailable", "bad_answer"))
+        return {"fault": kind, "operation": self.chance.choice(("read", "write", "write")), "skip": self.chance.randrange(4), "times": 1}
+
+    def session(self):
         session = {"namespace": self.chance.choice(("", "", "other"))}
         if self.odds(0.3):
             session["default_upsert"] = self.chance.choice(("DO_NOT_UPDATE", "SET_IF_NOT_SET"))
-        if self.odds(0.25):
-            session["match"] = self.chance.choice((["email"], ["full_name", "email"], ["phone", "name"], []))
-        if self.odds(0.2):
-            session["freshness"] = "force"
-        if self.odds(0.3):
-            session["unknown_properties"] = "warn"
-        return session
+        return {**session, **self.options(0.25)}
+
+    def options(self, share):
+        """What a session may have, and a push may say for itself."""
+        options = {}
+        if self.odds(share):
+            options["match"] = self.chance.choice((["email"], ["full_name", "email"], ["phone", "name"], []))
+        if self.odds(share):
+            options["freshness"] = self.chance.choice(self.freshness)
+        if self.odds(share):
+            options["unknown_properties"] = self.chance.choice(("error", "warn", "warn"))
+        if self.odds(share):
+            options["on_deleted"] = self.chance.choice(("recreate", "skip", "error"))
+        return options
 
     def transfer(self, sessions):
         kind = self.chance.choice(("crm-contact",) * 5 + ("crm-company", "Lead", "Gadget"))
@@ -67,6 +92,8 @@ class Author:
             step["disable_upsert"] = True
         if self.odds(0.2):
             step["synchronous"] = True
+        if self.odds(0.2):
+            step["options"] = self.options(0.3)
         return step
 
     def item(self, kind, depth):
@@ -152,10 +179,7 @@ class Prediction:
     """A sequence with what must come of it. Pushes that would make a result undefined wait, or lose the item."""
 
     def __init__(self, sequence, strict):
-        self.sessions = [
-            Session(KINDS, session["namespace"], session.get("default_upsert", "OVERWRITE"), session.get("match"),
-                    session.get("freshness") != "force", session.get("unknown_properties") == "warn")
-            for session in sequence["sessions"]]
+        self.sessions = sequence["sessions"]
         self.strict = strict
         self.steps = []
         # Pushes that had to wait, and items that were left out, because K5 would have left their results open.
@@ -166,6 +190,8 @@ class Prediction:
         for step in sequence["steps"]:
             if step["do"] == "push":
                 self.push(dict(step))
+            elif step["do"] == "delete":
+                self.delete(step["known"])
             else:
                 self.steps.append(step)
                 if step["do"] == "wait":
@@ -180,12 +206,25 @@ class Prediction:
                                    if one and one not in self.known]
         self.since = len(self.account.done)
 
+    def delete(self, number):
+        """Somebody deletes a record at the provider, while nothing is in flight."""
+        self.steps.append({"do": "wait"})
+        self.waited()
+        if number < len(self.known) and not self.known[number].is_deleted:
+            record = self.known[number]
+            record.is_deleted = True
+            for other in record.links:
+                other.links.discard(record)
+            record.links = set()
+            self.steps.append({"do": "delete", "record": record})
+
     def push(self, step):
         step["items"] = [self.named(item) for item in step["items"]]
         waited = False
         while step["items"]:
             before = self.saved()
-            rows = self.account.push(self.sessions[step["session"]], step["kind"], step["items"], step.get("disable_upsert", False))
+            session = Session(KINDS, {**self.sessions[step["session"]], **step.get("options", {})})
+            rows = self.account.push(session, step["kind"], step["items"], step.get("disable_upsert", False))
             odd = None if self.strict else self.account.undefined(self.since)
             if odd is None:
                 self.steps.append(dict(step, rows=rows))
@@ -217,14 +256,14 @@ class Prediction:
     def saved(self):
         account = self.account
         return ([(record, dict(record.fields), record.updates, set(record.links)) for record in account.records],
-                dict(account.memory), len(account.done))
+                dict(account.memory), {key: set(ids) for key, ids in account.held.items()}, len(account.done))
 
     def restore(self, saved):
-        records, memory, done = saved
+        records, memory, held, done = saved
         for record, fields, updates, links in records:
             record.fields, record.updates, record.links = fields, updates, links
         self.account.records = [record for record, *_ in records]
-        self.account.memory = memory
+        self.account.memory, self.account.held = memory, held
         del self.account.done[done:]
 
 

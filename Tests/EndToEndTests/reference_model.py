@@ -47,9 +47,16 @@ class Session:
 
     TYPES = {"string": str, "email": str, "number": (int, float), "entries": list}
 
-    def __init__(self, kinds, namespace="", mode="OVERWRITE", match=None, verifies=True, warns=False):
-        self.kinds = kinds  # schema key: (resource, {property: type}, required properties)
-        self.namespace, self.mode, self.match, self.verifies, self.warns = namespace, mode, match, verifies, warns
+    def __init__(self, kinds, options):
+        """`kinds` is schema key: (resource, {property: type}, required properties); `options` as of a session or a push."""
+        self.kinds = kinds
+        self.namespace = options.get("namespace", "")
+        self.mode = options.get("default_upsert", "OVERWRITE")
+        self.match = options.get("match")
+        self.on_deleted = options.get("on_deleted", "recreate")
+        # What the ledger says is trusted because it is what a look would show.
+        self.verifies = options.get("freshness") != "force"
+        self.warns = options.get("unknown_properties") == "warn"
 
     def resource(self, kind):
         return self.kinds[kind][0]
@@ -84,16 +91,21 @@ class Session:
 class Record:
     def __init__(self, number, resource, fields):
         self.number, self.resource, self.fields = number, resource, fields
-        self.updates, self.links = 0, set()
+        self.updates, self.links, self.is_deleted = 0, set(), False
 
 
 class Refused(Exception):
     """The record is not written; the argument is the published error type."""
 
 
+class Unsent(Exception):
+    """The record is not sent, and that is no error."""
+
+
 class Account:
     def __init__(self):
-        self.records, self.memory, self.done = [], {}, []
+        # `held` are the internal ids that are remembered for a record, by namespace and record.
+        self.records, self.memory, self.held, self.done = [], {}, {}, []
 
     def push(self, session, kind, items, disable_upsert=False):
         """The rows of all records in the order in which they are done; `session` is of class Session."""
@@ -118,6 +130,8 @@ class Account:
             self.one(session, item, row, disable_upsert)
         except Refused as refused:
             row["error"] = str(refused)
+        except Unsent:
+            pass
         rows.append(row)
         self.done.append(row)
         return row
@@ -139,11 +153,13 @@ class Account:
         if given is not None:
             if remembered and remembered is not given:
                 raise Refused("transfer_data")
-            if not isinstance(given, Record) or given.resource != resource:
+            if not isinstance(given, Record) or given.resource != resource or given.is_deleted:
                 raise Refused("upstream")
             target = given
         else:
             target = remembered
+            if remembered and remembered.is_deleted:
+                target = self.deleted(session, row)
             if target is None and not disable_upsert:
                 target = self.match(session, resource, wanted, row)
         if target is None:
@@ -162,11 +178,31 @@ class Account:
                 target.updates += 1
                 self.write(target, changes, row)
         row["record"] = target
+        if own and target is not remembered:
+            self.remember(scope, target, row)
         for children in row["associations"].values():
             for child in children:
                 self.link(target, child, row)
-        if own:
-            self.memory[scope] = target
+
+    def deleted(self, session, row):
+        """D4: the remembered record is gone. None if it is to be looked for and made again."""
+        if session.on_deleted == "recreate":
+            row["warnings"].add("record_recreated")
+            return None
+        if session.on_deleted == "skip":
+            row["warnings"].add("record_deleted")
+            row["outcome"] = "unsent"
+            raise Unsent
+        raise Refused("upstream")
+
+    def remember(self, scope, target, row):
+        """Two internal ids of a namespace on one record are told once, to the later one."""
+        self.held.setdefault((scope[0], target), set())
+        if self.held[scope[0], target] - {scope[2]}:
+            row["warnings"].add("identity_collision")
+        self.memory[scope] = target
+        self.held[scope[0], target].add(scope[2])
+        row["writes"].add(("held", scope[0], target))
 
     def write(self, record, changes, row):
         row["writes"] |= {record} | {(record.resource, *pair) for pair in keys(record.resource, record.fields).items()}
@@ -196,7 +232,7 @@ class Account:
             row["reads"].add((resource, field, wanted[field]))
             found = []
             for record in self.records:
-                held = keys(resource, record.fields) if record.resource == resource else {}
+                held = keys(resource, record.fields) if record.resource == resource and not record.is_deleted else {}
                 if held.get(field) == wanted[field]:
                     row["reads"].add(record)
                     if field != name or all(held.get(guard, wanted.get(guard)) == wanted.get(guard, held.get(guard))
