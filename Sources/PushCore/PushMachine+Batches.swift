@@ -99,6 +99,8 @@ extension PushMachine {
         var targets: Set<String> = []
         var settled: [(Batch.Member, MemberEnd)] = []
         var kept: [Batch.Member] = []
+        let unconfirmed = Unconfirmed(
+            account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
         for (place, decision) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
@@ -138,8 +140,6 @@ extension PushMachine {
         }
         batch.members = kept
         batches[id] = batch
-        let unconfirmed = Unconfirmed(
-            account: batch.account, resource: batch.key.resource, ids: batch.observed)
         if kept.isEmpty {
             release(id)
             settle(settled, intent: nil, unconfirmed: unconfirmed)
