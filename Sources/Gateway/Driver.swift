@@ -80,6 +80,11 @@ final class Driver {
         }
     }
 
+    /// A look-up for somebody else.
+    func look(_ request: LookupRequest, _ account: AccountKey, _ answer: @escaping (Reply<LookupAnswer>) -> Void) {
+        perform(codec.encode(request, account: account)) { [self] outcome in answer(codec.decodeLookup(outcome)) }
+    }
+
     private func perform(_ exchange: Exchange, _ answer: @escaping (ExchangeOutcome) -> Void) {
         guard !isDraining else { return }
         exchanges += 1
@@ -100,7 +105,7 @@ final class Driver {
     // MARK: Records from the store
 
     /// Bytes of record data that one read may bring.
-    private static let readBytes = 1 << 20
+    static let readBytes = 1 << 20
 
     private func admit(_ account: AccountKey, _ transfer: Int64, _ after: Int32, _ limit: Int) {
         guard let row = machine.transfer(transfer) else {
@@ -123,7 +128,7 @@ final class Driver {
         }
     }
 
-    private func prepare(
+    func prepare(
         _ rows: [ResultRow], _ plan: SessionPlan, _ disablesUpsert: Bool,
         _ done: @escaping (_ slice: [PreparedRecord], _ isLast: Bool) -> Void
     ) {
@@ -132,8 +137,10 @@ final class Driver {
             var records: [PreparedRecord] = []
             while next < rows.count {
                 let row = rows[next]
-                records.append(
-                    PreparedRecord(row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children))
+                var record = PreparedRecord(
+                    row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children)
+                record.planned = row.planned
+                records.append(record)
                 next += 1
                 if next & 7 == 0 && Clock.monotonic() > deadline { break }
             }

@@ -60,6 +60,7 @@ struct Methods {
             "listSessions": SessionMethods.list,
             "deleteSession": SessionMethods.delete,
             "pushTransfer": PushMethods.push,
+            "planTransfer": PlanMethods.plan,
             "getTransfer": ResultMethods.transfer,
             "getData": ResultMethods.data,
             "getErrors": ResultMethods.errors,
@@ -149,7 +150,7 @@ struct Methods {
         schema.endObject()
         var options = SchemaOptions()
         // Its items are checked in slices.
-        if name == "pushTransfer" { options.externalArrays = ["/transfer_data"] }
+        if name == "pushTransfer" || name == "planTransfer" { options.externalArrays = ["/transfer_data"] }
         return Method(
             name: name,
             params: try CompiledSchema(

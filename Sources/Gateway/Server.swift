@@ -67,6 +67,12 @@ package final class Server {
     var progressWatchers: [Int64: [ProgressWatcher]] = [:]
     /// Pushes with an idempotency key that are not committed yet (K22).
     var pendingKeys: [PendingKey: [() -> Void]] = [:]
+    /// Plans that are being made, by their sequence.
+    var plannings: [Int64: Planning] = [:]
+    /// Plans that are kept, oldest first.
+    var plans: [StoredState.PlanAge]
+    /// Plans that are being applied, by their id as it was given, and who waits for it.
+    var applyingPlans: [String: [() -> Void]] = [:]
     var lastTransfer: Int64
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]
@@ -113,6 +119,7 @@ package final class Server {
         started = loop.now
         lastTransfer = store.state.lastTransfer
         consumers = store.state.consumers
+        plans = store.state.plans
         wire()
     }
 
@@ -278,6 +285,7 @@ package final class Server {
         let now = loop.now
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
         expireSessions()
+        expirePlans()
         events.trim(loop.wallClockMilliseconds()) { [self] changes in turn.commit(changes) {} }
     }
 
@@ -305,6 +313,7 @@ package final class Server {
         for listener in listeners { listener.close() }
         listeners = []
         driver.isDraining = true
+        for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
                 writer.beginObject()

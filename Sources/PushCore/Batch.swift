@@ -18,6 +18,8 @@ struct Batch: Sendable {
         var links: [LinkTarget] = []
         var hasSearched = false
         var warnings: [Warning] = []
+        /// The batch that decided about it.
+        var batch: Int64 = 0
         /// Set when it is to be written: nil creates.
         var write: Write?
 

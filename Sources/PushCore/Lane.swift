@@ -20,7 +20,7 @@ struct Lane: Sendable {
         let record: PreparedRecord
         /// Place in the order of acceptance.
         let number: Int
-        let key: BatchKey
+        var key: BatchKey
         let conflicts: ConflictKeys
         var state: RecordState = .waiting
         var pendingChildren: Int
@@ -39,6 +39,15 @@ struct Lane: Sendable {
     struct BatchKey: Hashable, Sendable {
         var resource: String
         var namespace: String
+        /// Of a plan that is applied: the batch that was planned, which is sent as it was planned.
+        var planned: PlannedBatch?
+    }
+
+    struct PlannedBatch: Hashable, Sendable {
+        var transfer: Int64
+        var number: Int32
+        /// Records of it.
+        var size: Int32
     }
 
     /// Records that may be sent now, in order once it is `sorted`.
@@ -69,6 +78,11 @@ struct Lane: Sendable {
     var isReading = false
     /// Resources with a batch between planning and answer: the next one would read a state that is about to change.
     var busy: Set<String> = []
+    /// Records that left the state `waiting` and are in memory; those of planned batches apart.
+    private var moving = 0
+    private var plannedMoving = 0
+    /// Waits for full batches as long as anything else can go on: a plan is to cost as few calls as can be.
+    var gathersBatches = false
     /// Records of open intents: a read that was under way when one of them ended must not bring it back.
     var recovered: Set<RecordPlace> = []
 
@@ -91,7 +105,11 @@ struct Lane: Sendable {
         lastNumber += 1
         var entry = Entry(
             record: record, number: lastNumber,
-            key: BatchKey(resource: record.schema.resource.name, namespace: record.plan.namespace),
+            key: BatchKey(
+                resource: record.schema.resource.name, namespace: record.plan.namespace,
+                planned: record.planned.map {
+                    PlannedBatch(transfer: record.place.transfer, number: $0.batch, size: $0.batchSize)
+                }),
             conflicts: ConflictKeys(record), pendingChildren: pending, children: children)
         for key in entry.conflicts.strong {
             // Only the one right before it blocks: that one is blocked by those before, and leaves after them.
@@ -121,10 +139,22 @@ struct Lane: Sendable {
             preconditionFailure("A record that is \(state) cannot be \(input): the transition table has no such row.")
         }
         entries[place]?.state = next
-        if input == .putBack { noteIfReady(place) }
+        if state == .waiting { count(place, 1) }
+        if input == .putBack {
+            count(place, -1)
+            // What comes back alone was not planned so.
+            entries[place]?.key.planned = nil
+            noteIfReady(place)
+        }
+    }
+
+    private mutating func count(_ place: RecordPlace, _ change: Int) {
+        moving += change
+        if entries[place]?.key.planned != nil { plannedMoving += change }
     }
 
     mutating func remove(_ place: RecordPlace) {
+        if let state = entries[place]?.state, state != .waiting { count(place, -1) }
         guard let entry = entries.removeValue(forKey: place) else { return }
         for key in entry.conflicts.strong {
             guard var places = holders[key], let index = places.firstIndex(of: place) else { continue }
@@ -166,7 +196,7 @@ struct Lane: Sendable {
     /// The next records that may be sent together, in order; nil when there are none. They are no longer ready then.
     mutating func takeBatch() -> (key: BatchKey, records: [PreparedRecord])? {
         var first: (key: BatchKey, number: Int)?
-        for key in ready.keys where !busy.contains(key.resource) {
+        for key in ready.keys where !busy.contains(key.resource) && isDue(key) {
             ready[key]?.sort()
             if let number = ready[key]?.places.first?.number, number < first?.number ?? .max { first = (key, number) }
         }
@@ -174,11 +204,7 @@ struct Lane: Sendable {
         var records: [PreparedRecord] = []
         var taken = 0
         for (number, place) in list {
-            if let provider = records.first?.plan.provider,
-                records.count >= min(provider.readBatch, provider.writeBatch)
-            {
-                break
-            }
+            if let provider = records.first?.plan.provider, records.count >= provider.batchCeiling { break }
             taken += 1
             // It may have been dropped meanwhile.
             if let entry = entries[place], entry.number == number, entry.state == .waiting {
@@ -187,6 +213,16 @@ struct Lane: Sendable {
         }
         if taken == list.count { ready[key] = nil } else { ready[key]?.places.removeFirst(taken) }
         return records.isEmpty ? takeBatch() : (key, records)
+    }
+
+    /// True when what is ready under this key may leave now: a planned batch when it is whole, and any that is not full
+    /// when nothing goes on by which it could grow.
+    private func isDue(_ key: BatchKey) -> Bool {
+        guard key.planned != nil || gathersBatches, let list = ready[key]?.places else { return true }
+        let isStill = !isReading && (unread.isEmpty || entries.count > Self.capacity / 2)
+        if let planned = key.planned { return list.count >= planned.size || (plannedMoving == 0 && isStill) }
+        let ceiling = list.first.flatMap { entries[$0.place]?.record.plan.provider.batchCeiling } ?? 1
+        return list.count >= ceiling || (moving == 0 && isStill)
     }
 }
 

@@ -86,9 +86,10 @@ extension PushMachine {
         var targets: Set<String> = []
         var settled: [(Batch.Member, MemberEnd)] = []
         var kept: [Batch.Member] = []
-        for (place, decision) in decisions.enumerated() {
+        for (place, made) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
+            let decision = member.record.planned?.check(made, batch.answer, member.record) ?? made
             if let target = decision.target, !targets.insert(target).inserted {
                 // A second version of one provider record: it is compared with what the first one leaves behind.
                 lanes[batch.account]?.advance(recordPlace, .putBack)
