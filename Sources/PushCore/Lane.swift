@@ -50,6 +50,32 @@ struct Lane: Sendable {
         var size: Int32
     }
 
+    /// Planned batches of a resource follow each other as they did in the plan: a later one may rest on an earlier one.
+    private struct PlannedLine: Hashable, Sendable {
+        var transfer: Int64
+        var resource: String
+    }
+
+    /// Unfinished records by batch, in the order of the batches.
+    private struct PlannedOrder: Sendable {
+        private var batches: [(number: Int32, left: Int)] = []
+
+        var first: Int32? { batches.first?.number }
+
+        mutating func change(_ number: Int32, _ change: Int) {
+            var (low, high) = (0, batches.count)
+            // Batches come nearly in order: the last place is the likely one.
+            if let last = batches.last, last.number <= number { low = batches.count - (last.number == number ? 1 : 0) }
+            while low < high {
+                let middle = (low + high) / 2
+                if batches[middle].number < number { low = middle + 1 } else { high = middle }
+            }
+            if low == batches.count || batches[low].number != number { batches.insert((number, 0), at: low) }
+            batches[low].left += change
+            if batches[low].left <= 0 { batches.remove(at: low) }
+        }
+    }
+
     /// Records that may be sent now, in order once it is `sorted`.
     private struct Ready: Sendable {
         var places: [(number: Int, place: RecordPlace)] = []
@@ -81,6 +107,8 @@ struct Lane: Sendable {
     /// Records that left the state `waiting` and are in memory; those of planned batches apart.
     private var moving = 0
     private var plannedMoving = 0
+    /// Planned batches with records in memory, by the line in which they go one after the other.
+    private var plannedLines: [PlannedLine: PlannedOrder] = [:]
     /// Waits for full batches as long as anything else can go on: a plan is to cost as few calls as can be.
     var gathersBatches = false
     /// Records of open intents: a read that was under way when one of them ended must not bring it back.
@@ -125,6 +153,14 @@ struct Lane: Sendable {
             namesakes[name, default: []].append(record.place)
         }
         entries[record.place] = entry
+        countPlanned(entry.key, 1)
+    }
+
+    private mutating func countPlanned(_ key: BatchKey, _ change: Int) {
+        guard let planned = key.planned else { return }
+        let line = PlannedLine(transfer: planned.transfer, resource: key.resource)
+        plannedLines[line, default: PlannedOrder()].change(planned.number, change)
+        if plannedLines[line]?.first == nil { plannedLines[line] = nil }
     }
 
     private mutating func noteIfReady(_ place: RecordPlace) {
@@ -143,6 +179,7 @@ struct Lane: Sendable {
         if input == .putBack {
             count(place, -1)
             // What comes back alone was not planned so.
+            if let key = entries[place]?.key { countPlanned(key, -1) }
             entries[place]?.key.planned = nil
             noteIfReady(place)
         }
@@ -156,6 +193,7 @@ struct Lane: Sendable {
     mutating func remove(_ place: RecordPlace) {
         if let state = entries[place]?.state, state != .waiting { count(place, -1) }
         guard let entry = entries.removeValue(forKey: place) else { return }
+        countPlanned(entry.key, -1)
         for key in entry.conflicts.strong {
             guard var places = holders[key], let index = places.firstIndex(of: place) else { continue }
             places.remove(at: index)
@@ -220,7 +258,11 @@ struct Lane: Sendable {
     private func isDue(_ key: BatchKey) -> Bool {
         guard key.planned != nil || gathersBatches, let list = ready[key]?.places else { return true }
         let isStill = !isReading && (unread.isEmpty || entries.count > Self.capacity / 2)
-        if let planned = key.planned { return list.count >= planned.size || (plannedMoving == 0 && isStill) }
+        if let planned = key.planned {
+            let line = PlannedLine(transfer: planned.transfer, resource: key.resource)
+            guard !isReading, plannedLines[line]?.first == planned.number else { return false }
+            return list.count >= planned.size || (plannedMoving == 0 && isStill)
+        }
         let ceiling = list.first.flatMap { entries[$0.place]?.record.plan.provider.batchCeiling } ?? 1
         return list.count >= ceiling || (moving == 0 && isStill)
     }
