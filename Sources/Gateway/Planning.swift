@@ -11,8 +11,8 @@ import Store
 // goes over them in windows that are read back, so that a plan of any size takes the memory of a window, and what it
 // decides is on disk before it goes on. What one fact leads to without anybody's help is done in slices (K4).
 //
-// The answer is the first page of what is on disk. Whoever goes away, cancels, or meets the end of the gateway takes the
-// plan with him: nobody knows its id.
+// The answer is the first page of what is on disk. A plan whose call is cancelled, or whose session or gateway ends, goes
+// with it: nobody knows its id. Who ends his input is still answered (K23).
 
 /// Makes one plan for one caller.
 final class Planning {
