@@ -35,6 +35,8 @@ package struct PlanMachine: Sendable {
     private var ends: [RecordPlace: (Batch.Member, MemberEnd)] = [:]
     /// Records of each batch that has begun to end.
     private var sizes: [Int64: Int32] = [:]
+    /// Batches whose look-up the provider refused.
+    private var refused: Set<Int64> = []
     private var calls: [String: PlannedCalls] = [:]
     /// Look-ups that the provider answered, and the nanoseconds that they took together.
     private var answered: UInt64 = 0
@@ -132,14 +134,13 @@ package struct PlanMachine: Sendable {
         let begun = asked.removeValue(forKey: id)
         switch reply {
         case .answered(let answer):
-            calls[resource.name, default: PlannedCalls(resource: resource.name)].reads += 1
             if let begun {
                 answered += 1
                 lookUpTime += moment.monotonic - begun
             }
             return .answered(overlay.lay(over: answer, question, resource))
         case .refused:
-            calls[resource.name, default: PlannedCalls(resource: resource.name)].reads += 1
+            refused.insert(id)
             return reply
         case .notSent, .unknown, .throttled: return reply
         }
@@ -201,14 +202,38 @@ package struct PlanMachine: Sendable {
     /// How many records a batch decided about is known with the first commit about it: those that end with it, and those
     /// that the intent in it leaves to be written.
     private mutating func measure(_ pending: PushMachine.PendingCommit) {
-        var counts: [Int64: Int32] = [:]
+        var decided: [Int64: [Batch.Member]] = [:]
         for (record, _) in pending.finished {
-            if let batch = ends[record.place]?.0.batch, sizes[batch] == nil { counts[batch, default: 0] += 1 }
+            if let member = ends[record.place]?.0, sizes[member.batch] == nil {
+                decided[member.batch, default: []].append(member)
+            }
         }
-        if let batch = pending.intentOf, sizes[batch] == nil {
-            counts[batch, default: 0] += Int32(machine.batches[batch]?.members.count ?? 0)
+        if let id = pending.intentOf, sizes[id] == nil { decided[id, default: []] += machine.batches[id]?.members ?? [] }
+        for (batch, members) in decided.sorted(by: { $0.key < $1.key }) {
+            sizes[batch] = Int32(members.count)
+            guard let resource = members.first?.record.schema.resource.name else { continue }
+            let reads = refused.contains(batch) ? 1 : reads(of: members, resource)
+            calls[resource, default: PlannedCalls(resource: resource)].reads += reads
         }
-        sizes.merge(counts) { known, _ in known }
+    }
+
+    /// Look-ups that a batch of these makes. Those that were made may be more: a record that was put back, because it was
+    /// the same as another, is sent with a later batch alone.
+    private func reads(of members: [Batch.Member], _ resource: String) -> Int32 {
+        let key = Lane.BatchKey(resource: resource, namespace: plan.namespace)
+        var batch = Batch(id: 0, account: plan.account, key: key, began: 0, members: members)
+        var reads: Int32 = 0
+        for searches in [false, true] {
+            for place in members.indices { batch.members[place].hasSearched = searches && members[place].hasSearched }
+            while true {
+                let question = batch.lookup()
+                if question.ids.isEmpty && question.searches.isEmpty { break }
+                batch.question = question
+                batch.note(LookupAnswer())
+                reads += 1
+            }
+        }
+        return reads
     }
 
     /// A record that needs no write.

@@ -41,6 +41,7 @@ struct SimulatedStore {
         case .errors(let rows): errors += rows
         case .events(let rows): events += rows
         case .session, .sessionDeleted, .consumer, .trim: break
+        case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
         }
     }
 
