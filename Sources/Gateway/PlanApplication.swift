@@ -104,6 +104,7 @@ final class PlanApplication {
             disableUpsert: plan.disableUpsert, idempotencyKey: key?.key, bodyHash: bodyHash,
             created: server.loop.wallClockMilliseconds())
         row.cursor = server.events.latest.packed
+        row.options = plan.options
         let changes: [Change] = [
             .transferBegun(row), .transferAccepted(sequence: row.sequence),
             .planApplied(sequence: row.sequence, transfer: row.id),

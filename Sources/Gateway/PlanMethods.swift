@@ -54,12 +54,13 @@ enum PlanMethods {
     private static func read(_ server: Server, _ params: JSONView, _ responder: Responder) {
         let problems = besides(params, ["plan_id", "limit", "offset"])
         guard problems.isEmpty else { return responder.invalid(problems) }
-        server.plan(params, responder) { row, plan in answer(server, row, plan, Page(params), responder) }
+        server.plan(params, responder) { row, plan in answer(server, row, plan, Page(params), [], responder) }
     }
 
     /// A page of a plan that is on disk. As many rows as the line takes; the rest is behind `next` (K30).
     static func answer(
-        _ server: Server, _ row: PlanRow, _ plan: SessionPlan, _ page: Page, _ responder: Responder
+        _ server: Server, _ row: PlanRow, _ plan: SessionPlan, _ page: Page, _ warnings: [Warning],
+        _ responder: Responder
     ) {
         let room = responder.connection.outboundLine - envelope
         let query = Query.planned(sequence: row.sequence, offset: page.offset, limit: page.limit, bytes: room)
@@ -79,12 +80,12 @@ enum PlanMethods {
                 }
                 shown += 1
             }
-            write(row, page, list.bytes, shown, responder)
+            write(row, page, list.bytes, shown, warnings, responder)
         }
     }
 
     private static func write(
-        _ row: PlanRow, _ page: Page, _ list: [UInt8], _ shown: Int, _ responder: Responder
+        _ row: PlanRow, _ page: Page, _ list: [UInt8], _ shown: Int, _ warnings: [Warning], _ responder: Responder
     ) {
         responder.object { writer in
             writer.key("success")
@@ -122,6 +123,10 @@ enum PlanMethods {
                 writer.key("transfer_id")
                 writer.string(applied.text)
             }
+            if !warnings.isEmpty {
+                writer.key("warnings")
+                writer.raw(Warning.text(warnings))
+            }
         }
     }
 
@@ -144,7 +149,7 @@ extension Server {
             }
             sessions.plan(session: row.session, revision: row.revision) { plan in
                 guard let plan else { return responder.error(.planNotFound) }
-                done(row, plan)
+                done(row, plan.overridden(by: row.options))
             }
         }
     }

@@ -18,9 +18,12 @@ import Store
 final class Planning {
     private let server: Server
     private let session: Sessions.Session
+    /// That of the session with the options of this plan.
+    private let plan: SessionPlan
     private let responder: Responder
     private let page: Page
     private let intake: Intake
+    private let warnings: [Warning]
     private var row: PlanRow
     private var machine: PlanMachine
     /// Facts to be told, in order.
@@ -41,11 +44,15 @@ final class Planning {
         page = Page(params)
         let data = params["transfer_data"] ?? params
         intake = Intake(server: server, plan: session.plan, schemaPlace: schemaPlace, data: data)
+        let options = PushOptions.text(of: params)
+        plan = session.plan.overridden(by: options)
+        warnings = PushMethods.warnings(of: params, plan)
         row = PlanRow(
             sequence: 0, id: server.newIdentifier(), session: session.row.id, revision: session.row.revision,
             schemaKey: session.plan.schemas[schemaPlace].key, records: Int32(clamping: data.count), allRecords: 0,
             disableUpsert: params["disable_upsert"]?.bool ?? false, created: server.loop.wallClockMilliseconds())
-        machine = PlanMachine(row, plan: session.plan)
+        row.options = options
+        machine = PlanMachine(row, plan: plan)
         timer = Timer(loop: server.loop)
         patience = Timer(loop: server.loop)
         timer.keepsLoopAlive = false
@@ -87,7 +94,7 @@ final class Planning {
             if !part.isEmpty { changes.append(.records(part)) }
             server.turn.commit(changes) { [self] in
                 guard !isOver else { return }
-                if done { plan() } else { stage() }
+                if done { make() } else { stage() }
             }
             return true
         }
@@ -99,8 +106,8 @@ final class Planning {
         Moment(wall: server.loop.wallClockMilliseconds(), monotonic: server.loop.now, chance: chance.next())
     }
 
-    private func plan() {
-        machine = PlanMachine(row, plan: session.plan)
+    private func make() {
+        machine = PlanMachine(row, plan: plan)
         waitPatiently()
         carryOut(machine.begin(at: moment))
     }
@@ -144,6 +151,12 @@ final class Planning {
             server.store.read(.ledger(scope: scope, resource: resource, internalIDs: ids)) { [self] answer in
                 if case .ledger(let known) = answer { tell(.ledgerRead(batch: batch, known)) }
             }
+        case .readConfirmed(let batch, let scope, let resource, let internalIDs, let ids):
+            server.driver.readConfirmed(scope, resource, internalIDs, ids) { [self] in
+                tell(.confirmedRead(batch: batch, $0))
+            }
+        case .readHolders(let batch, let scope, let resource, let ids):
+            server.driver.readHolders(scope, resource, ids) { [self] in tell(.holdersRead(batch: batch, $0)) }
         case .lookUp(let batch, let account, let request):
             server.driver.look(request, account) { [self] reply in
                 if case .answered = reply, !isOver { waitPatiently() }
@@ -163,10 +176,10 @@ final class Planning {
         let query = Query.unfinished(transfer: row.sequence, after: after, limit: limit, bytes: Driver.readBytes)
         server.store.read(query) { [self] answer in
             guard case .unfinished(let rows, let isLast) = answer else { return }
-            server.driver.prepare(rows, session.plan, row.disableUpsert) { [self] records, isWhole in
+            server.driver.prepare(rows, plan, row.disableUpsert) { [self] records, isWhole in
                 tell(
                     .admitted(
-                        session.plan.account, transfer: row.sequence, records, isLast: isLast && isWhole,
+                        plan.account, transfer: row.sequence, records, isLast: isLast && isWhole,
                         moreFollow: !isWhole))
             }
         }
@@ -181,7 +194,7 @@ final class Planning {
             close()
             server.plans.append(StoredState.PlanAge(sequence: row.sequence, created: row.created))
             guard server.sessions.byID[row.session] != nil else { return responder.error(.sessionNotFound) }
-            PlanMethods.answer(server, row, session.plan, page, responder)
+            PlanMethods.answer(server, row, plan, page, warnings, responder)
         }
     }
 

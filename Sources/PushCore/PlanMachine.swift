@@ -1,3 +1,5 @@
+import JSON
+
 // Theory of operation.
 //
 // A plan is a push that is not made. The very machine that pushes goes over the staged records, with lanes, batches,
@@ -13,6 +15,8 @@ package enum PlanEffect: Sendable {
     /// Read staged records, prepare them and tell `admitted`.
     case admit(after: Int32, limit: Int)
     case readLedger(batch: Int64, LedgerScope, resource: String, internalIDs: [String])
+    case readConfirmed(batch: Int64, LedgerScope, resource: String, internalIDs: [String], ids: [String])
+    case readHolders(batch: Int64, LedgerScope, resource: String, ids: [String])
     case lookUp(batch: Int64, AccountKey, LookupRequest)
     /// Keep the rows, then tell `committed`.
     case keep([PlannedRow], CommitToken)
@@ -42,6 +46,8 @@ package struct PlanMachine: Sendable {
     private var answered: UInt64 = 0
     private var lookUpTime: UInt64 = 0
     private var asked: [Int64: UInt64] = [:]
+    /// Records whose holders are asked for, by batch.
+    private var held: [Int64: [String]] = [:]
 
     /// - Parameter row: as it is before it is made.
     package init(_ row: PlanRow, plan: SessionPlan) {
@@ -83,6 +89,11 @@ package struct PlanMachine: Sendable {
         var fact = fact
         switch fact {
         case .ledgerRead(let batch, let known): fact = .ledgerRead(batch: batch, recall(batch, known))
+        case .confirmedRead(let batch, let answer): fact = .confirmedRead(batch: batch, confirm(batch, answer))
+        case .holdersRead(let batch, let found):
+            guard let resource = machine.batches[batch]?.key.resource else { break }
+            let ids = held.removeValue(forKey: batch) ?? []
+            fact = .holdersRead(batch: batch, overlay.lay(over: found, resource, ids))
         case .lookedUp(let batch, let reply): fact = .lookedUp(batch: batch, note(batch, reply, moment))
         default: break
         }
@@ -97,6 +108,13 @@ package struct PlanMachine: Sendable {
         case .admit(_, _, let after, let limit): return .admit(after: after, limit: limit)
         case .readLedger(let batch, let scope, let resource, let ids):
             return .readLedger(batch: batch, scope, resource: resource, internalIDs: ids)
+        case .readConfirmed(let batch, let scope, let resource, let internalIDs, let ids):
+            return .readConfirmed(batch: batch, scope, resource: resource, internalIDs: internalIDs, ids: ids)
+        case .readHolders(let batch, let scope, let resource, let ids):
+            held[batch] = ids
+            let real = ids.filter { !PlanOverlay.isNew($0) }
+            guard !real.isEmpty else { return .tell(.holdersRead(batch: batch, [:])) }
+            return .readHolders(batch: batch, scope, resource: resource, ids: real)
         case .lookUp(let batch, let account, let request):
             let real = overlay.real(request)
             // It would be asked by then, and is known now.
@@ -106,7 +124,9 @@ package struct PlanMachine: Sendable {
             asked[batch] = moment.monotonic
             return .lookUp(batch: batch, account, real)
         case .write(let batch, _, let request): return .tell(.written(batch: batch, .answered(draft(batch, request))))
-        case .commit(_, let token): return keep(token)
+        case .commit(let changes, let token):
+            for change in changes { overlay.take(change) }
+            return keep(token)
         case .wake(let account, let time): return .wake(account, at: time)
         case .completed: return .finished
         case .published, .progressed: return nil
@@ -123,6 +143,16 @@ package struct PlanMachine: Sendable {
             if let planned = overlay.recall(batch.key.resource, internalID: id) { result[id] = planned }
         }
         return result
+    }
+
+    /// Confirmed states as they would be: what the provider returned, unless the plan takes it back or knows it newer.
+    private func confirm(_ id: Int64, _ answer: ConfirmedAnswer) -> ConfirmedAnswer {
+        guard let batch = machine.batches[id] else { return answer }
+        let known = recall(id, answer.known)
+        let ids = batch.members.compactMap { member in
+            member.record.row.givenID ?? member.record.row.internalID.flatMap { known[$0] }
+        }
+        return ConfirmedAnswer(known: known, rows: overlay.lay(over: answer.rows, batch.key.resource, ids))
     }
 
     private mutating func note(
@@ -172,15 +202,28 @@ package struct PlanMachine: Sendable {
                         follows: follows != nil, state: decision.state(follows: follows != nil, batch.answer, record)),
                     providerID: PlanOverlay.isNew(target) ? nil : target, content: rendering.content), id
             )
-            overlay.write(
+            let fields = overlay.write(
                 record.schema.resource, id: target, index: record.row.index, fields: item.fields, links: item.links,
                 over: known)
             if let internalID = record.row.internalID {
                 overlay.remember(request.resource, internalID: internalID, id: target)
             }
-            answer[item.trace] = .written(id: target, isNew: item.target == nil, data: [], refusedLinks: [])
+            answer[item.trace] = .written(
+                id: target, isNew: item.target == nil, data: plan.provider.returnsData ? body(fields) : [],
+                refusedLinks: [])
         }
         return answer
+    }
+
+    /// A record as the provider would return it, as far as it is known.
+    private func body(_ fields: [UInt8]) -> [UInt8] {
+        guard let member = plan.provider.fieldsMember else { return fields }
+        var writer = JSONWriter(reserving: fields.count + 16)
+        writer.beginObject()
+        writer.key(text: member)
+        writer.raw(fields)
+        writer.endObject()
+        return writer.bytes
     }
 
     // MARK: What is kept
@@ -261,6 +304,7 @@ package struct PlanMachine: Sendable {
         case .refused(let given):
             failures = given
             mark.action = Decision.refuse(given).action ?? .invalid
+        case .skipped: mark.action = .unchanged
         case .uncertain(let reason): failures = [Failure(.upstream, .outcomeUnknown, reason)]
         case .written: failures = [Failure(.internal, .fault, "A planned write was not drafted.")]
         }

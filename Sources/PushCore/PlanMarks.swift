@@ -7,7 +7,8 @@ extension Decision {
         switch self {
         case .create: .create
         case .update: .update
-        case .unchanged: .unchanged
+        // What is left as it is, though it is gone: its warning says so.
+        case .unchanged, .skip: .unchanged
         case .refuse(let failures): failures.first?.code == .ambiguousMatch ? .ambiguous : .invalid
         case .search: nil
         }
@@ -20,7 +21,7 @@ extension Decision {
             return follows
                 ? StateHash.of(fields.map { record.fields[$0] }) : answer.records[id].map(StateHash.of) ?? 0
         case .unchanged(let known): return follows ? 0 : StateHash.of(known)
-        case .create, .refuse, .search: return 0
+        case .create, .refuse, .search, .skip: return 0
         }
     }
 }

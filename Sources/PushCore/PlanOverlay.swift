@@ -26,6 +26,10 @@ struct PlanOverlay: Sendable {
     /// Records that would be found by a value that they have only by the plan.
     private var found: [Key: [String]] = [:]
     private var remembered: [Identity: String] = [:]
+    /// Internal ids that the plan gives to provider records.
+    private var holders: [Identity: [String]] = [:]
+    /// Confirmed states that the plan leaves; nil: it takes back what there was.
+    private var confirmed: [Identity: ConfirmedRow?] = [:]
 
     /// Begins the id of a record that only applying makes.
     private static let mark = "planned:"
@@ -39,6 +43,37 @@ struct PlanOverlay: Sendable {
 
     mutating func remember(_ resource: String, internalID: String, id: String) {
         remembered[Identity(resource: resource, id: internalID)] = id
+        let identity = Identity(resource: resource, id: id)
+        if holders[identity]?.contains(internalID) != true { holders[identity, default: []].append(internalID) }
+    }
+
+    /// What a commit says about confirmed states.
+    mutating func take(_ change: Change) {
+        switch change {
+        case .confirmed(let rows):
+            for row in rows { confirmed[Identity(resource: row.resource, id: row.providerID)] = .some(row) }
+        case .unconfirmed(_, let resource, let ids):
+            for id in ids { confirmed[Identity(resource: resource, id: id)] = .some(nil) }
+        default: break
+        }
+    }
+
+    /// The confirmed states of these records as they would be.
+    func lay(over rows: [ConfirmedRow], _ resource: String, _ ids: [String]) -> [ConfirmedRow] {
+        var result = rows.filter { confirmed[Identity(resource: resource, id: $0.providerID)] == nil }
+        for id in ids {
+            if let row = confirmed[Identity(resource: resource, id: id)] ?? nil { result.append(row) }
+        }
+        return result
+    }
+
+    /// Who would be remembered for these records.
+    func lay(over found: [String: [String]], _ resource: String, _ ids: [String]) -> [String: [String]] {
+        var result = found
+        for id in ids {
+            if let more = holders[Identity(resource: resource, id: id)] { result[id, default: []] += more }
+        }
+        return result
     }
 
     func recall(_ resource: String, internalID: String) -> String? {
@@ -50,11 +85,12 @@ struct PlanOverlay: Sendable {
         states[Identity(resource: resource, id: id), default: State(index: index)].index = index
     }
 
-    /// A record would be written: over `known`, or as a new one.
+    /// A record would be written: over `known`, or as a new one. Gives its fields as they would be, compact text.
+    @discardableResult
     mutating func write(
         _ resource: ResourceDescription, id: String, index: Int32, fields: [PreparedField], links: [LinkTarget],
         over known: KnownRecord?
-    ) {
+    ) -> [UInt8] {
         let identity = Identity(resource: resource.name, id: id)
         var state = states[identity] ?? State(index: index)
         state.index = index
@@ -68,13 +104,14 @@ struct PlanOverlay: Sendable {
                 .links[resource.name, default: []].insert(id)
         }
         states[identity] = state
-        guard let view = try? JSONDocument(parsing: text).root else { return }
+        guard let view = try? JSONDocument(parsing: text).root else { return text }
         for (place, value) in keys(of: view, resource).enumerated() {
             guard let value, !(place < old.count && old[place] == value) || PlanOverlay.isNew(id) else { continue }
             let search = LookupRequest.Search(field: resource.matchRules[place].field, value: value)
             let key = Key(resource: resource.name, search: search)
             if found[key]?.contains(id) != true { found[key, default: []].append(id) }
         }
+        return text
     }
 
     private func keys(of fields: JSONView, _ resource: ResourceDescription) -> [String?] {

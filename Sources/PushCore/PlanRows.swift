@@ -119,6 +119,8 @@ package struct PlanRow: Equatable, Sendable {
     /// Records of any level.
     package var allRecords: Int32
     package var disableUpsert: Bool
+    /// Options that it has of its own: what `PushOptions.text` made.
+    package var options: [UInt8] = []
     package var created: Int64
     /// False while it is being made.
     package var isReady = false

@@ -44,6 +44,8 @@ package struct ProviderDescription: Equatable, Sendable {
             self.burst = burst
         }
     }
+    /// It stores every value as it is sent: what it returns need not be held against it.
+    package var keepsValues = false
 
     package init(
         name: String, displayName: String, authType: String = "custom", url: String = "", image: String = "",

@@ -34,6 +34,12 @@ package enum Change: Equatable, Sendable {
     case planDropped(sequence: Int64)
     /// Removes finished transfers and events that are older than their retention, at most `limit` transfers at a time.
     case trim(transfersBefore: Int64, eventsBefore: Int64, limit: Int)
+    /// The states of these provider records are known now.
+    case confirmed([ConfirmedRow])
+    /// The states of these provider records are not known any more.
+    case unconfirmed(AccountKey, resource: String, ids: [String])
+    /// Pairs that a caller brings along; an internal id that is remembered already keeps what it has unless `replacing`.
+    case identities([LedgerRow], replacing: Bool)
 }
 
 package struct LedgerScope: Hashable, Sendable {
@@ -138,6 +144,23 @@ package enum Query: Equatable, Sendable {
     /// Top-level records `offset ..< offset + limit` of a plan with all below them. Cut at `bytes` of their contents, but
     /// never empty while there is one.
     case planned(sequence: Int64, offset: Int, limit: Int, bytes: Int)
+    /// What is remembered for these internal ids, and the confirmed states of those records and of the ones in `ids`.
+    case confirmed(scope: LedgerScope, resource: String, internalIDs: [String], ids: [String])
+    /// Internal ids that are remembered for provider records, at most three each.
+    case holders(scope: LedgerScope, resource: String, ids: [String])
+    /// Rows of the ledger in the order of resource and internal id, after a place, at most `limit`.
+    case identities(scope: LedgerScope, resources: [String], after: IdentityPlace?, limit: Int)
+}
+
+/// A place in the order of `Query.identities`.
+package struct IdentityPlace: Equatable, Sendable {
+    package var resource: String
+    package var internalID: String
+
+    package init(resource: String, internalID: String) {
+        self.resource = resource
+        self.internalID = internalID
+    }
 }
 
 package struct EventFilter: Hashable, Sendable {
@@ -177,6 +200,10 @@ package enum Answer: Equatable, Sendable {
     /// A plan that is ready.
     case plan(PlanRow?)
     case planned([PlannedResult])
+    case confirmed(ConfirmedAnswer)
+    /// By provider id.
+    case holders([String: [String]])
+    case identities([LedgerRow], isLast: Bool)
 }
 
 package struct FinishedRecord: Equatable, Sendable {

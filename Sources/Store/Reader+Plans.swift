@@ -8,7 +8,7 @@ extension Reader {
         let find = try database.statement(
             """
             SELECT p.sequence, p.id, s.id, p.revision, p.schema_key, p.records, p.all_records, p.disable_upsert,
-                p.created, p.ready, p.counts, p.calls, p.duration, p.applied
+                p.options, p.created, p.ready, p.counts, p.calls, p.duration, p.applied
             FROM plan p JOIN session s ON s.number=p.session WHERE p.id=?1 AND p.ready=1
             """, "read plan")
         var binder = RowBinder(find)

@@ -39,6 +39,7 @@ extension PlanRow {
         binder.put(records)
         binder.put(allRecords)
         binder.put(disableUpsert)
+        binder.put(options)
         binder.put(created)
         binder.put(isReady)
         binder.put(countsText)
@@ -51,8 +52,9 @@ extension PlanRow {
     static func read(_ row: inout RowReader) throws(StoreFailure) -> PlanRow {
         var plan = PlanRow(
             sequence: row.integer(), id: row.identifier(), session: row.identifier(), revision: row.int32(),
-            schemaKey: row.text(), records: row.int32(), allRecords: row.int32(), disableUpsert: row.flag(),
-            created: row.integer())
+            schemaKey: row.text(), records: row.int32(), allRecords: row.int32(), disableUpsert: row.flag(), created: 0)
+        plan.options = row.bytes()
+        plan.created = row.integer()
         plan.isReady = row.flag()
         let counts = row.text().split(separator: ",").compactMap { Int32($0) }
         if counts.count != plan.counts.count { row.reject() } else { plan.counts = counts }

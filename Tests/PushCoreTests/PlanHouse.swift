@@ -14,6 +14,7 @@ struct PlanHouse {
 
     var provider = SimulatedProvider()
     private(set) var ledger: [String: String] = [:]
+    private(set) var confirmed: [String: ConfirmedRow] = [:]
     private var random: Seeded
     private var time: UInt64 = 1_000_000_000
     private var sequence: Int64 = 0
@@ -54,6 +55,20 @@ struct PlanHouse {
         var known: [String: String] = [:]
         for id in ids { known[id] = ledger[key(resource, id)] }
         return known
+    }
+
+    private func confirmed(_ resource: String, _ internalIDs: [String], _ ids: [String]) -> ConfirmedAnswer {
+        let known = known(resource, internalIDs)
+        let wanted = ids + known.values.sorted()
+        return ConfirmedAnswer(known: known, rows: wanted.compactMap { confirmed[key(resource, $0)] })
+    }
+
+    private func holders(_ resource: String, _ ids: [String]) -> [String: [String]] {
+        var found: [String: [String]] = [:]
+        for (name, id) in ledger where ids.contains(id) && name.hasPrefix(resource + "\0") {
+            found[id, default: []].append(String(name.dropFirst(resource.count + 1)))
+        }
+        return found
     }
 
     private mutating func look(_ request: LookupRequest) -> Reply<LookupAnswer> {
@@ -128,6 +143,11 @@ struct PlanHouse {
                     at: moment())
             case .readLedger(let batch, _, let resource, let ids):
                 effects += machine.handle(.ledgerRead(batch: batch, known(resource, ids)), at: moment())
+            case .readConfirmed(let batch, _, let resource, let internalIDs, let ids):
+                effects += machine.handle(
+                    .confirmedRead(batch: batch, confirmed(resource, internalIDs, ids)), at: moment())
+            case .readHolders(let batch, _, let resource, let ids):
+                effects += machine.handle(.holdersRead(batch: batch, holders(resource, ids)), at: moment())
             case .lookUp(let batch, _, let request):
                 let reply = look(request)
                 effects += machine.handle(.lookedUp(batch: batch, reply), at: moment())
@@ -144,6 +164,16 @@ struct PlanHouse {
     }
 
     // MARK: Pushing
+
+    private mutating func keep(_ change: Change) {
+        switch change {
+        case .ledger(let rows):
+            for row in rows { ledger[key(row.resource, row.internalID)] = row.providerID }
+        case .confirmed(let rows): for row in rows { confirmed[key(row.resource, row.providerID)] = row }
+        case .unconfirmed(_, let resource, let ids): for id in ids { confirmed[key(resource, id)] = nil }
+        default: break
+        }
+    }
 
     /// Applies a plan; gives what became of each record.
     mutating func apply(_ made: Made) -> [RecordPlace: OutcomeRow] { push(made.records, made.planned) }
@@ -197,6 +227,11 @@ struct PlanHouse {
                     at: moment())
             case .readLedger(let batch, _, let resource, let ids):
                 effects += machine.handle(.ledgerRead(batch: batch, known(resource, ids)), at: moment())
+            case .readConfirmed(let batch, _, let resource, let internalIDs, let ids):
+                effects += machine.handle(
+                    .confirmedRead(batch: batch, confirmed(resource, internalIDs, ids)), at: moment())
+            case .readHolders(let batch, _, let resource, let ids):
+                effects += machine.handle(.holdersRead(batch: batch, holders(resource, ids)), at: moment())
             case .lookUp(let batch, _, let request):
                 let reply = look(request)
                 effects += machine.handle(.lookedUp(batch: batch, reply), at: moment())
@@ -205,9 +240,7 @@ struct PlanHouse {
                 effects += machine.handle(.written(batch: batch, .answered(provider.write(request))), at: moment())
             case .commit(let changes, let token):
                 for case .outcomes(let rows) in changes { for row in rows { outcomes[row.place] = row } }
-                for case .ledger(let rows) in changes {
-                    for row in rows { ledger[key(row.resource, row.internalID)] = row.providerID }
-                }
+                for change in changes { keep(change) }
                 effects += machine.handle(.committed(token), at: moment())
             case .wake(let account, let at): alarms.append((account, at))
             case .published, .progressed, .completed: break
