@@ -18,9 +18,11 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
+import traceback
 from multiprocessing import Pool
 
 from model_gateway import Difference, House, Playing
@@ -38,6 +40,8 @@ def play(house, account, sequence, prediction):
         prediction.dropped += 1
     except (Difference, Missing, Refused, OSError) as difference:
         return "%s: %s" % (type(difference).__name__, difference)
+    except Exception:  # A fault of the model itself is told with its number too.
+        return traceback.format_exc()
     finally:
         for end in (".db", ".db-wal", ".db-shm"):
             try:
@@ -172,7 +176,8 @@ def main():
     step = max(1, min(50, len(numbers) // arguments.jobs or 1))
     tasks = [(arguments.seed, numbers[at:at + step], arguments.strict) for at in range(0, len(numbers), step)]
     began, failed, totals = time.monotonic(), [], {}
-    with Pool(arguments.jobs) as pool:
+    # A worker that is ended takes its gateway along.
+    with Pool(arguments.jobs, lambda: signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))) as pool:
         for more, counts in pool.imap_unordered(work, tasks):
             failed += more
             add(totals, counts)

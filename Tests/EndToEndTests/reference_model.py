@@ -266,7 +266,9 @@ class Account:
 
 
 def common_key(one, other):
-    """Whether K5 orders two records: a key in common that nothing tells apart."""
+    """Whether K5 orders two records: a key in common that nothing tells apart. Match keys matter if one of them is matched."""
     shared = one["keys"] & other["keys"]
+    if one["disabled"] and other["disabled"]:
+        shared = {key for key in shared if key[0] in ("internal", "id")}
     told = any(all(any(key[1] == field for key in row["keys"]) for row in (one, other)) for field in ("email", "phone"))
     return any(key[1] != RULES.get(key[0], (None, None))[1] or not told for key in shared)
