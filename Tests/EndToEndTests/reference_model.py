@@ -117,7 +117,7 @@ class Account:
     def item(self, session, kind, item, index, disable_upsert, unsent, rows, parent):
         row = {"kind": kind, "index": index, "top": parent is None, "internal_id": item.get("internal_id"), "record": None,
                "outcome": "refused", "error": None, "warnings": set(), "associations": {}, "reads": set(), "writes": set(),
-               "keys": set(), "parent": parent}
+               "keys": set(), "parent": parent, "disabled": disable_upsert}
         for child_kind, children in item.get("associations", {}).items():
             for child in children:
                 done = self.item(session, child_kind, child, index, disable_upsert, unsent, rows, row)
@@ -148,7 +148,6 @@ class Account:
         row["keys"] |= {("id", resource, given)} if given else set()
         wanted = keys(resource, fields)
         row["keys"] |= {(resource, *pair) for pair in wanted.items()}
-        row["disabled"] = disable_upsert
         if broken:
             raise Refused("transfer_data")
         scope = (session.namespace, resource, own)
