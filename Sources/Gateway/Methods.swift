@@ -60,6 +60,8 @@ struct Methods {
             "listSessions": SessionMethods.list,
             "deleteSession": SessionMethods.delete,
             "pushTransfer": PushMethods.push,
+            "listTransfers": TransferMethods.list,
+            "cancelTransfer": TransferMethods.cancel,
             "getTransfer": ResultMethods.transfer,
             "getData": ResultMethods.data,
             "getErrors": ResultMethods.errors,

@@ -13,28 +13,7 @@ enum ResultMethods {
             responder.object { writer in
                 writer.key("success")
                 writer.bool(true)
-                writer.key("transfer_id")
-                writer.string(row.id.text)
-                writer.key("session_id")
-                writer.string(row.session.text)
-                writer.key("endgrate_type")
-                writer.string(row.schemaKey)
-                writer.key("state")
-                writer.string(row.completed == nil ? "running" : "completed")
-                writer.key("created")
-                writer.string(WireTime.text(row.created))
-                if let completed = row.completed {
-                    writer.key("completed_at")
-                    writer.string(WireTime.text(completed))
-                }
-                writer.key("records")
-                writer.integer(row.records)
-                writer.key("finished")
-                writer.integer(row.counts.finished)
-                writer.key("summary")
-                Payloads.summary(row.counts, into: &writer)
-                writer.key("transfer_errors")
-                writer.bool(row.counts.errors > 0)
+                TransferMethods.describe(row, into: &writer)
             }
         }
     }

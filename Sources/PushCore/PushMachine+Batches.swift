@@ -43,8 +43,10 @@ extension PushMachine {
             release(id)
             for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }
             settle(
-                batch.members.map { ($0, .refused($0.record.refusals.isEmpty ? [failure] : $0.record.refusals)) },
-                intent: nil)
+                batch.members.map { member in
+                    let failures = member.record.refusals.isEmpty ? [failure] : member.record.refusals
+                    return (member, isCancelled(member) ? .unsent : .refused(failures))
+                }, intent: nil)
             plan(batch.account)
         case .notSent, .unknown, .throttled:
             again(id, .lookUp, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
@@ -89,6 +91,11 @@ extension PushMachine {
         for (place, decision) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
+            if isCancelled(member) {
+                lanes[batch.account]?.advance(recordPlace, .cancelled)
+                settled.append((member, .unsent))
+                continue
+            }
             if let target = decision.target, !targets.insert(target).inserted {
                 // A second version of one provider record: it is compared with what the first one leaves behind.
                 lanes[batch.account]?.advance(recordPlace, .putBack)
@@ -199,6 +206,7 @@ extension PushMachine {
                 end(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) })
                 return
             }
+            batches[id]?.mayHaveBeenSent = true
             for place in batch.writing {
                 lanes[batch.account]?.advance(batch.members[place].record.place, .outcomeUnknown)
             }
@@ -220,7 +228,10 @@ extension PushMachine {
                 }
                 ends.append((member, .written(id: providerID, isNew: isNew, data: data)))
             case .notFound(let text):
-                if member.record.row.givenID == nil {
+                if isCancelled(member) {
+                    // It was not written, and is not looked for again.
+                    ends.append((member, .unsent))
+                } else if member.record.row.givenID == nil {
                     // Deleted between look-up and write: it is looked for again.
                     lanes[batch.account]?.advance(member.record.place, .putBack)
                 } else {
@@ -241,7 +252,7 @@ extension PushMachine {
     }
 
     /// The batch is done with its resource; the next one may begin while its outcomes go to disk.
-    private mutating func release(_ id: Int64) {
+    mutating func release(_ id: Int64) {
         guard let batch = batches.removeValue(forKey: id) else { return }
         lanes[batch.account]?.busy.remove(batch.key.resource)
     }
@@ -252,7 +263,7 @@ extension PushMachine {
     private mutating func again(
         _ id: Int64, _ step: Batch.Step, _ wait: UInt64, givingUp: (Batch.Member) -> MemberEnd
     ) {
-        guard let batch = batches[id] else { return }
+        guard !shedCancelled(id, step), let batch = batches[id] else { return }
         if now.monotonic - batch.began > Self.retryWindow {
             release(id)
             if step == .write {

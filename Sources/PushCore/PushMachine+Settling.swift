@@ -6,6 +6,8 @@ enum MemberEnd: Sendable {
     case unchanged(KnownRecord)
     case refused([Failure])
     case uncertain(String)
+    /// Its transfer was cancelled before it was sent.
+    case unsent
 }
 
 // Outcome, ledger, errors, counts and events of a batch: one commit, so that a crash leaves all of it or nothing.
@@ -55,6 +57,32 @@ extension PushMachine {
         }
     }
 
+    /// Ends records of a cancelled transfer that no batch has.
+    mutating func settleUnsent(_ records: [RecordRow], of sequence: Int64) {
+        var rows = SettledRows()
+        var pending = PendingCommit()
+        for record in records {
+            let outcome = OutcomeRow(
+                place: record.place, kind: .unsent, providerID: nil, data: [], finished: now.wall)
+            trackers[sequence]?.finish(record, outcome, errors: 0)
+            rows.outcomes.append(outcome)
+        }
+        advance(sequence, &rows)
+        pending.swept = records
+        pending.events = rows.events
+        pending.advanced = [trackers[sequence]?.row].compactMap { $0 }
+        commit(rows.changes, pending)
+    }
+
+    /// The ends of these records are on disk.
+    mutating func finishSwept(_ records: [RecordRow]) {
+        guard let sequence = records.first?.place.transfer, let account = trackers[sequence]?.row.account else { return }
+        for record in records {
+            lanes[account]?.advance(record.place, .outcomeCommitted)
+            lanes[account]?.remove(record.place)
+        }
+    }
+
     private struct SettledRows {
         var outcomes: [OutcomeRow] = []
         var ledger: [LedgerRow] = []
@@ -88,6 +116,7 @@ extension PushMachine {
             data = provider.returnsData ? known.source.compactText : []
         case .refused: kind = .refused
         case .uncertain: kind = .uncertain
+        case .unsent: kind = .unsent
         }
         return OutcomeRow(
             place: member.record.place, kind: kind, providerID: providerID, data: data, basis: basis,
@@ -97,7 +126,7 @@ extension PushMachine {
     /// One entry a record: all that is wrong with it in one text.
     private static func failure(of end: MemberEnd) -> Failure? {
         switch end {
-        case .written, .unchanged: return nil
+        case .written, .unchanged, .unsent: return nil
         case .refused(let failures):
             guard var first = failures.first else { return Failure(.internal, .fault, "Refused without a reason.") }
             first.text = failures.map(\.text).joined(separator: "\n")

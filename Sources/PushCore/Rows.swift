@@ -102,6 +102,9 @@ package struct TransferRow: Equatable, Sendable {
     /// The end of the event log when the push arrived: its sequence, shifted by 16 bits, and the check of its event.
     /// All events of the transfer come after it, and every answer about the push names it.
     package var cursor: Int64 = 0
+    /// Its parts are still arriving: it is not accepted yet (K31).
+    package var isOpen = false
+    package var life = TransferLife()
 
     package init(
         sequence: Int64, id: Identifier, session: Identifier, account: AccountKey, revision: Int32, schemaKey: String,

@@ -13,6 +13,8 @@ package enum Change: Equatable, Sendable {
     case records([RecordRow])
     /// All of it is there: from now on it is kept.
     case transferAccepted(sequence: Int64)
+    /// From now on nothing of an accepted transfer is sent that was not sent before. The first time counts.
+    case transferCancelled(sequence: Int64, at: Int64)
     /// Counts, published pages and completion of a transfer.
     case transferAdvanced(sequence: Int64, counts: TransferCounts, published: Int32, completed: Int64?)
     case intent(IntentRow)
@@ -92,6 +94,8 @@ package enum Query: Equatable, Sendable {
     case transferByKey(session: Identifier, idempotencyKey: String)
     /// Accepted transfers, of one session or of all, in the order of acceptance.
     case transfers(session: Identifier?)
+    /// Transfers that fit the filter, newest first; also those that are still open.
+    case transferPage(TransferFilter, offset: Int, limit: Int)
     /// A revision of a session's definition.
     case revision(session: Identifier, revision: Int32)
     /// Records of a transfer without an outcome, after an ordinal, in order; with the finished children of each.
@@ -134,6 +138,8 @@ package struct EventFilter: Hashable, Sendable {
 package enum Answer: Equatable, Sendable {
     case transfer(TransferRow?)
     case transfers([TransferRow])
+    /// `total`: how many fit the filter in all.
+    case transferPage([TransferRow], total: Int)
     case revision([UInt8]?)
     case unfinished([ResultRow], isLast: Bool)
     /// With the children of each that have ended.

@@ -181,7 +181,7 @@ extension Change {
         case .ledger(let rows): rows.count * 2 * Self.rowBytes
         case .errors(let rows): rows.reduce(0) { $0 + $1.text.utf8.count + 2 * Self.rowBytes }
         case .events(let rows): rows.count * Self.rowBytes
-        case .sessionDeleted, .transferAccepted, .transferAdvanced, .intentSettled, .consumer, .trim: Self.rowBytes
+        case .sessionDeleted, .transferAccepted, .transferCancelled, .transferAdvanced, .intentSettled, .consumer, .trim: Self.rowBytes
         }
     }
 }

@@ -31,7 +31,10 @@ struct Opening {
     /// caller's next try has the same ones.
     private static func endArriving(_ database: Database) throws(StoreFailure) {
         let find = try database.statement(
-            "SELECT sequence FROM transfer WHERE completed IS NULL AND arrived=0", "find half transfers")
+            """
+            SELECT sequence FROM transfer WHERE completed IS NULL AND arrived=0 AND NOT EXISTS
+                (SELECT 1 FROM transfer_life l WHERE l.transfer=sequence AND l.parts IS NOT NULL)
+            """, "find half transfers")
         var sequences: [Int64] = []
         while try find.step() { sequences.append(find.integer(0)) }
         find.reset()

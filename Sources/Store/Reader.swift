@@ -47,6 +47,8 @@ final class Reader {
             case .transfer(let id): .transfer(try transfer(id: id))
             case .transferByKey(let session, let key): .transfer(try transfer(session: session, key: key))
             case .transfers(let session): .transfers(try transfers(of: session))
+            case .transferPage(let filter, let offset, let limit):
+                try transferPage(filter, offset: offset, limit: limit)
             case .revision(let session, let revision): .revision(try definition(of: session, revision: revision))
             case .unfinished(let transfer, let after, let limit, let bytes):
                 try unfinished(of: transfer, after: after, limit: limit, bytes: bytes)

@@ -15,6 +15,7 @@ extension Writer {
             case .transferBegun(let row): try begin(row, isWhole: whole.contains(row.sequence))
             case .records(let rows): for row in rows { try insert(row) }
             case .transferAccepted(let sequence): try accept(sequence)
+            case .transferCancelled(let sequence, let time): try cancel(sequence, at: time)
             case .transferAdvanced(let sequence, let counts, let published, let completed):
                 try advance(sequence, counts, published: published, completed: completed)
             case .intent(let row): try insert(row)
@@ -174,6 +175,7 @@ extension Writer {
         row.put(into: &binder, session: session, account: try number(of: row.account))
         binder.put(isWhole ? try nextArrival() : 0)
         try binder.run()
+        try insert(row.life, of: row.sequence)
         if !isWhole { arriving[row.sequence] = session }
         rows += 1
     }

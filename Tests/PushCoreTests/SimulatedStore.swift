@@ -22,6 +22,10 @@ struct SimulatedStore {
         case .transferBegun(let row): transfers[row.sequence] = row
         case .records(let rows): for row in rows { records[row.place] = row }
         case .transferAccepted(let sequence): accepted.insert(sequence)
+        case .transferCancelled(let sequence, let time):
+            if let row = transfers[sequence], row.completed == nil, row.life.cancelled == nil {
+                transfers[sequence]?.life.cancelled = time
+            }
         case .transferAdvanced(let sequence, let counts, let published, let completed):
             transfers[sequence]?.counts = counts
             transfers[sequence]?.published = published
