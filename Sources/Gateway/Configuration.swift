@@ -48,6 +48,8 @@ package struct Ceilings: Equatable, Sendable {
     package var outboundMemory = 24 << 20
     /// Nanoseconds that a synchronous push waits.
     package var synchronousTime: UInt64 = 300_000_000_000
+    /// Nanoseconds after which a transfer that is arriving in parts ends if no further part comes (K31).
+    package var partsTime: UInt64 = 24 * 3_600_000_000_000
     /// Bytes that must be free beside the store for a push to be accepted.
     package var freeSpace: Int64 = 64 << 20
 

@@ -60,6 +60,9 @@ struct Methods {
             "listSessions": SessionMethods.list,
             "deleteSession": SessionMethods.delete,
             "pushTransfer": PushMethods.push,
+            "beginTransfer": PartMethods.begin,
+            "appendTransfer": PartMethods.append,
+            "commitTransfer": PartMethods.commit,
             "listTransfers": TransferMethods.list,
             "cancelTransfer": TransferMethods.cancel,
             "getTransfer": ResultMethods.transfer,
@@ -151,7 +154,7 @@ struct Methods {
         schema.endObject()
         var options = SchemaOptions()
         // Its items are checked in slices.
-        if name == "pushTransfer" { options.externalArrays = ["/transfer_data"] }
+        if name == "pushTransfer" || name == "appendTransfer" { options.externalArrays = ["/transfer_data"] }
         return Method(
             name: name,
             params: try CompiledSchema(

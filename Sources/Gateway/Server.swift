@@ -67,6 +67,7 @@ package final class Server {
     var progressWatchers: [Int64: [ProgressWatcher]] = [:]
     /// Pushes with an idempotency key that are not committed yet (K22).
     var pendingKeys: [PendingKey: [() -> Void]] = [:]
+    let parts: PartBook
     var lastTransfer: Int64
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]
@@ -111,6 +112,7 @@ package final class Server {
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         housekeeping = Timer(loop: loop)
         started = loop.now
+        parts = PartBook(store.state.openParts)
         lastTransfer = store.state.lastTransfer
         consumers = store.state.consumers
         wire()
@@ -277,6 +279,7 @@ package final class Server {
     private func everySecond() {
         let now = loop.now
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
+        expireParts()
         expireSessions()
         events.trim(loop.wallClockMilliseconds()) { [self] changes in turn.commit(changes) {} }
     }

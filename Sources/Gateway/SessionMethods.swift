@@ -334,7 +334,7 @@ extension Server {
     func session(_ text: String) -> Sessions.Session? {
         guard let id = Identifier(text: text), let session = sessions.byID[id] else { return nil }
         if let expires = session.row.expires, expires <= loop.wallClockMilliseconds(),
-            !driver.machine.hasOpenTransfers(session: id)
+            !isUsed(id)
         {
             return nil
         }
@@ -344,6 +344,7 @@ extension Server {
     /// Removes a session with everything of it but the ledger.
     func forget(_ id: Identifier, forgetting scope: LedgerScope?, _ done: @escaping () -> Void) {
         sessions.remove(id)
+        parts.close(session: id)
         events.forgetPages()
         for connection in connections.values {
             for subscription in connection.subscriptions.values where subscription.filter.session == id {
@@ -354,11 +355,16 @@ extension Server {
         turn.commit([.sessionDeleted(id, forgetting: scope)], done)
     }
 
+    /// It has unfinished records, or some that are still arriving.
+    private func isUsed(_ id: Identifier) -> Bool {
+        driver.machine.hasOpenTransfers(session: id) || parts.isUsed(session: id)
+    }
+
     /// A session with unfinished records never expires.
     func expireSessions() {
         let now = loop.wallClockMilliseconds()
         for (id, session) in sessions.byID {
-            guard let expires = session.row.expires, expires <= now, !driver.machine.hasOpenTransfers(session: id)
+            guard let expires = session.row.expires, expires <= now, !isUsed(id)
             else { continue }
             log.info("session expired", ("session", id.text))
             forget(id, forgetting: nil) {}

@@ -100,6 +100,13 @@ enum TransferMethods {
     // MARK: Cancel
 
     static func cancel(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
+        if let id = Identifier(text: params["transfer_id"]?.string ?? ""), let entry = server.parts[id] {
+            return entry.enter { drop(server, entry, params, responder) }
+        }
+        cancelAccepted(server, params, responder)
+    }
+
+    private static func cancelAccepted(_ server: Server, _ params: JSONView, _ responder: Responder) {
         server.transfer(params, responder) { row, _ in
             guard row.completed == nil, row.life.cancelled == nil else {
                 return cancelled(server, row, row.life.cancelled != nil, responder)
@@ -111,6 +118,27 @@ enum TransferMethods {
                 let isCancelled = server.driver.machine.transfer(row.sequence)?.life.cancelled != nil
                 cancelled(server, row, isCancelled, responder)
             }
+        }
+    }
+
+    /// What has arrived in parts goes; the transfer completes at once, with nothing in it.
+    private static func drop(
+        _ server: Server, _ entry: PartBook.Entry, _ params: JSONView, _ responder: Responder
+    ) {
+        guard !entry.isClosed else {
+            entry.leave()
+            return cancelAccepted(server, params, responder)
+        }
+        let now = server.loop.wallClockMilliseconds()
+        server.turn.commit([.partsDropped(sequence: entry.row.sequence, at: now)]) {
+            defer { entry.leave() }
+            guard !entry.isClosed else { return responder.error(.transferNotFound) }
+            server.parts.close(entry)
+            var row = entry.row
+            row.isOpen = false
+            (row.records, row.allRecords, row.life.cancelled) = (0, 0, now)
+            server.driver.tell(.accepted(row, records: nil))
+            server.await(transfer: row.sequence, responder) { _ in cancelled(server, row, true, responder) }
         }
     }
 

@@ -110,7 +110,11 @@ package struct PushMachine: Sendable {
         case .recovered(let intent, let plan, let records): recover(intent, plan, records)
         case .started:
             hasStarted = true
-            for sequence in trackers.keys.sorted() { sweep(sequence) }
+            for sequence in trackers.keys.sorted() {
+                sweep(sequence)
+                // It had no records, and went down between being accepted and completed.
+                if trackers[sequence]?.row.allRecords == 0 { settle([], intent: nil, emptyTransfer: sequence) }
+            }
             for account in lanes.keys.sorted() { plan(account) }
         case .accepted(let row, let records): accept(row, records)
         case .admitted(let account, let transfer, let records, let isLast, let moreFollow):

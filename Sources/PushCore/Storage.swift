@@ -13,6 +13,12 @@ package enum Change: Equatable, Sendable {
     case records([RecordRow])
     /// All of it is there: from now on it is kept.
     case transferAccepted(sequence: Int64)
+    /// A part of an open transfer is whole; its records came before.
+    case part(PartRow)
+    /// Ends an open transfer by the caller's wish: what has arrived goes, and it is accepted empty and cancelled.
+    case partsDropped(sequence: Int64, at: Int64)
+    /// Removes an open transfer that nobody goes on with.
+    case partsExpired(sequence: Int64)
     /// From now on nothing of an accepted transfer is sent that was not sent before. The first time counts.
     case transferCancelled(sequence: Int64, at: Int64)
     /// Counts, published pages and completion of a transfer.
@@ -46,6 +52,8 @@ package struct StoredState: Equatable, Sendable {
     package var sessions: [SessionRow] = []
     /// Accepted and not completed, in the order of acceptance.
     package var openTransfers: [TransferRow] = []
+    /// Arriving in parts, in the order in which they were begun.
+    package var openParts: [TransferRow] = []
     /// Not settled, oldest first.
     package var openIntents: [IntentRow] = []
     package var lastTransfer: Int64 = 0
@@ -96,6 +104,7 @@ package enum Query: Equatable, Sendable {
     case transfers(session: Identifier?)
     /// Transfers that fit the filter, newest first; also those that are still open.
     case transferPage(TransferFilter, offset: Int, limit: Int)
+    case part(transfer: Int64, number: Int32)
     /// A revision of a session's definition.
     case revision(session: Identifier, revision: Int32)
     /// Records of a transfer without an outcome, after an ordinal, in order; with the finished children of each.
@@ -140,6 +149,7 @@ package enum Answer: Equatable, Sendable {
     case transfers([TransferRow])
     /// `total`: how many fit the filter in all.
     case transferPage([TransferRow], total: Int)
+    case part(PartRow?)
     case revision([UInt8]?)
     case unfinished([ResultRow], isLast: Bool)
     /// With the children of each that have ended.

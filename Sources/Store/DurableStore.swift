@@ -173,7 +173,7 @@ extension Change {
     var bytes: Int {
         switch self {
         case .session(let row): row.definition.count + Self.rowBytes
-        case .transferBegun: 2 * Self.rowBytes
+        case .transferBegun, .part: 2 * Self.rowBytes
         case .records(let rows):
             rows.reduce(0) { $0 + $1.data.count + ($1.internalID?.utf8.count ?? 0) + Self.rowBytes }
         case .intent(let row): row.plan.count + Self.rowBytes
@@ -181,7 +181,7 @@ extension Change {
         case .ledger(let rows): rows.count * 2 * Self.rowBytes
         case .errors(let rows): rows.reduce(0) { $0 + $1.text.utf8.count + 2 * Self.rowBytes }
         case .events(let rows): rows.count * Self.rowBytes
-        case .sessionDeleted, .transferAccepted, .transferCancelled, .transferAdvanced, .intentSettled, .consumer, .trim: Self.rowBytes
+        case .sessionDeleted, .transferAccepted, .transferCancelled, .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim: Self.rowBytes
         }
     }
 }

@@ -3,9 +3,24 @@ import PushCore
 // Lists of transfers, and what their lives are made of.
 
 extension Reader {
+    /// A transfer whose rows are still arriving in one push is nobody's business, unless it comes in parts.
+    static let isThere = "(t.arrived>0 OR l.parts IS NOT NULL)"
+
+    func part(of transfer: Int64, number: Int32) throws(StoreFailure) -> PartRow? {
+        let find = try database.statement(
+            "SELECT transfer, number, hash, records, all_records FROM part WHERE transfer=?1 AND number=?2", "read part")
+        find.bind(transfer, Int64(number))
+        return try find.rows { row throws(StoreFailure) in
+            let part = PartRow(
+                transfer: row.integer(), number: row.int32(), hash: row.bytes(), records: row.int32(),
+                allRecords: row.int32(), time: 0)
+            try row.end()
+            return part
+        }.first
+    }
+
     func transferPage(_ filter: TransferFilter, offset: Int, limit: Int) throws(StoreFailure) -> Answer {
-        // A transfer whose rows are still arriving in one push is nobody's business, unless it comes in parts.
-        var terms = ["(t.arrived>0 OR l.parts IS NOT NULL)"]
+        var terms = [Self.isThere]
         switch filter.state {
         case .open: terms += ["t.completed IS NULL", "t.arrived=0"]
         case .running: terms += ["t.completed IS NULL", "t.arrived>0"]

@@ -49,6 +49,7 @@ final class Reader {
             case .transfers(let session): .transfers(try transfers(of: session))
             case .transferPage(let filter, let offset, let limit):
                 try transferPage(filter, offset: offset, limit: limit)
+            case .part(let transfer, let number): .part(try part(of: transfer, number: number))
             case .revision(let session, let revision): .revision(try definition(of: session, revision: revision))
             case .unfinished(let transfer, let after, let limit, let bytes):
                 try unfinished(of: transfer, after: after, limit: limit, bytes: bytes)
@@ -82,7 +83,7 @@ final class Reader {
     // MARK: Single rows
 
     private func transfer(id: Identifier) throws(StoreFailure) -> TransferRow? {
-        let find = try database.composed(TransferRow.select + " WHERE t.id=?1 AND t.arrived>0", "read transfer")
+        let find = try database.composed(TransferRow.select + " WHERE t.id=?1 AND \(Self.isThere)", "read transfer")
         var binder = RowBinder(find)
         binder.put(id)
         return try find.rows(TransferRow.read).first
@@ -91,7 +92,7 @@ final class Reader {
     private func transfer(session: Identifier, key: String) throws(StoreFailure) -> TransferRow? {
         let find = try database.composed(
             TransferRow.select
-                + " WHERE t.session=(SELECT number FROM session WHERE id=?1) AND t.idempotency_key=?2 AND t.arrived>0",
+                + " WHERE t.session=(SELECT number FROM session WHERE id=?1) AND t.idempotency_key=?2 AND \(Self.isThere)",
             "read transfer")
         var binder = RowBinder(find)
         binder.put(session)

@@ -15,6 +15,9 @@ extension Writer {
             case .transferBegun(let row): try begin(row, isWhole: whole.contains(row.sequence))
             case .records(let rows): for row in rows { try insert(row) }
             case .transferAccepted(let sequence): try accept(sequence)
+            case .part(let row): try insert(row)
+            case .partsDropped(let sequence, let time): try dropParts(sequence, at: time)
+            case .partsExpired(let sequence): try expireParts(sequence)
             case .transferCancelled(let sequence, let time): try cancel(sequence, at: time)
             case .transferAdvanced(let sequence, let counts, let published, let completed):
                 try advance(sequence, counts, published: published, completed: completed)
@@ -194,7 +197,7 @@ extension Writer {
 
     /// Transfers are taken up again in the order in which they were accepted, which is not that of their sequences: one
     /// that came in parts was begun before others that were accepted earlier. Only open transfers count.
-    private func nextArrival() throws(StoreFailure) -> Int64 {
+    func nextArrival() throws(StoreFailure) -> Int64 {
         if arrivals == 0 {
             arrivals = try database.integer(
                 "SELECT ifnull(max(arrived), 0) FROM transfer WHERE completed IS NULL", "find last acceptance")

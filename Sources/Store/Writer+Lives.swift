@@ -29,6 +29,63 @@ extension Writer {
     }
 }
 
+// MARK: Parts
+
+extension Writer {
+    /// Transfers that a start finds open, with the number of their session.
+    static func open(_ database: Database) throws(StoreFailure) -> [(Int64, Int64)] {
+        try database.rows("SELECT sequence, session FROM transfer WHERE completed IS NULL AND arrived=0", "find open transfers") {
+            row throws(StoreFailure) in (row.integer(), row.integer())
+        }
+    }
+
+    func insert(_ row: PartRow) throws(StoreFailure) {
+        guard endedArrivals.isEmpty || !endedArrivals.contains(row.transfer) else { return }
+        var binder = RowBinder(
+            try database.statement("INSERT INTO part VALUES(?1, ?2, ?3, ?4, ?5)", "write part"))
+        binder.put(row.transfer)
+        binder.put(row.number)
+        binder.put(row.hash)
+        binder.put(row.records)
+        binder.put(row.allRecords)
+        try binder.run()
+        let sizes = try database.statement(
+            "UPDATE transfer SET records=?2, all_records=?3 WHERE sequence=?1 AND arrived=0", "size transfer")
+        sizes.bind(row.transfer, Int64(row.records), Int64(row.allRecords))
+        try sizes.run()
+        guard database.changes == 1 else { throw StoreFailure(.constraint, operation: "size transfer") }
+        let life = try database.statement(
+            "UPDATE transfer_life SET parts=?2, touched=?3 WHERE transfer=?1", "count parts")
+        life.bind(row.transfer, Int64(row.number) + 1, row.time)
+        try life.run()
+        rows += 3
+    }
+
+    /// The rows go in slices (`Removal`); the transfer stays, empty, as the answer to whoever asks what became of it.
+    func dropParts(_ sequence: Int64, at time: Int64) throws(StoreFailure) {
+        guard arriving.removeValue(forKey: sequence) != nil else { return }
+        let row = try database.statement(
+            "UPDATE transfer SET records=0, all_records=0, arrived=?2 WHERE sequence=?1 AND arrived=0", "drop parts")
+        row.bind(sequence, try nextArrival())
+        try row.run()
+        try cancel(sequence, at: time)
+        try removal.add(.transfer, sequence)
+        rows += 3
+    }
+
+    func expireParts(_ sequence: Int64) throws(StoreFailure) {
+        guard arriving.removeValue(forKey: sequence) != nil else { return }
+        try Mark.transfer.hold(database)
+        for sql in ["DELETE FROM transfer WHERE sequence=?1", "DELETE FROM transfer_life WHERE transfer=?1"] {
+            let statement = try database.composed(sql, "remove transfer")
+            statement.bind(sequence)
+            try statement.run()
+        }
+        try removal.add(.transfer, sequence)
+        rows += 3
+    }
+}
+
 extension TransferLife {
     func put(into binder: inout RowBinder) {
         binder.put(cancelled)

@@ -8,7 +8,7 @@ struct Options {
         "store", "local", "allow-uid", "allow-gid", "token-file", "drain", "log", "max-connections",
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
-        "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space",
+        "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time",
     ]
     private static let switches: Set<String> = ["wait", "keep"]
 
@@ -60,12 +60,16 @@ struct Options {
     func duration(_ name: String) throws -> UInt64? {
         guard let text = self[name] else { return nil }
         let digits = text.prefix { ("0"..."9").contains($0) }
-        let units: [String: UInt64] = ["": 1_000_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000]
-        guard let number = UInt64(digits), number < 1 << 32, let unit = units[String(text.dropFirst(digits.count))]
+        let units: [String: UInt64] = [
+            "": 1_000_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000,
+            "h": 3_600_000_000_000, "d": 86_400_000_000_000,
+        ]
+        guard let number = UInt64(digits), let unit = units[String(text.dropFirst(digits.count))],
+            case let (time, overflow) = number.multipliedReportingOverflow(by: unit), !overflow, time < 1 << 62
         else {
-            throw Exit.usage("--\(name) takes a duration, such as 1500ms, 30s or 2m, not \"\(text)\".")
+            throw Exit.usage("--\(name) takes a duration, such as 1500ms, 30s, 2m, 24h or 30d, not \"\(text)\".")
         }
-        return number * unit
+        return time
     }
 
     // MARK: Serving
@@ -119,5 +123,6 @@ struct Options {
         if let time = try duration("stall-time") { ceilings.stallTime = time }
         if let time = try duration("line-time") { ceilings.lineTime = time }
         if let time = try duration("synchronous-time") { ceilings.synchronousTime = time }
+        if let time = try duration("parts-time") { ceilings.partsTime = time }
     }
 }
