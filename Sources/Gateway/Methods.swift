@@ -63,6 +63,7 @@ struct Methods {
             "beginTransfer": PartMethods.begin,
             "appendTransfer": PartMethods.append,
             "commitTransfer": PartMethods.commit,
+            "retryTransfer": RetryMethods.retry,
             "listTransfers": TransferMethods.list,
             "cancelTransfer": TransferMethods.cancel,
             "getTransfer": ResultMethods.transfer,

@@ -21,14 +21,7 @@ enum ResultMethods {
     static func data(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
         server.transfer(params, responder) { row, plan in
             let isPartial = params["partial"]?.bool ?? false
-            guard row.completed != nil || isPartial else {
-                return responder.error(.transferNotCompleted, retryAfterMilliseconds: 250) { writer in
-                    writer.key("finished")
-                    writer.integer(row.counts.finished)
-                    writer.key("records")
-                    writer.integer(row.records)
-                }
-            }
+            guard isPartial || isOver(row, responder) else { return }
             var schema: Int16?
             let type = params["endgrate_type"]?.string
             if let type {
@@ -49,6 +42,18 @@ enum ResultMethods {
                 write(page, arguments, rows, total, row, Payloads(plan: plan), responder)
             }
         }
+    }
+
+    /// False, and answered so, while the transfer has not completed.
+    static func isOver(_ row: TransferRow, _ responder: Responder) -> Bool {
+        if row.completed != nil { return true }
+        responder.error(.transferNotCompleted, retryAfterMilliseconds: 250) { writer in
+            writer.key("finished")
+            writer.integer(row.counts.finished)
+            writer.key("records")
+            writer.integer(row.records)
+        }
+        return false
     }
 
     /// As many rows as the line takes; the rest is behind `next` (K30).
@@ -98,7 +103,9 @@ enum ResultMethods {
         _ server: Server, _ session: Identifier?, _ transfer: Identifier?, _ params: JSONView, _ responder: Responder
     ) {
         let page = Page(params)
-        let query = Query.errors(session: session, transfer: transfer, offset: page.offset, limit: page.limit)
+        let resolved = params["resolved"]?.bool
+        let query = Query.errors(
+            session: session, transfer: transfer, resolved: resolved, offset: page.offset, limit: page.limit)
         server.store.read(query) { answer in
             guard case .errors(let rows, let total) = answer else { return responder.error(.internal) }
             var list = JSONWriter()
@@ -116,6 +123,7 @@ enum ResultMethods {
             var arguments: [(String, String)] = []
             if let transfer { arguments.append(("transfer_id", transfer.text)) }
             if let session { arguments.append(("session_id", session.text)) }
+            if let resolved { arguments.append(("resolved", resolved ? "true" : "false")) }
             responder.object { writer in
                 writer.key("success")
                 writer.bool(true)

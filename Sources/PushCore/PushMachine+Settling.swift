@@ -40,6 +40,7 @@ extension PushMachine {
             trackers[sequence]?.finish(record.row, outcome, errors: failure == nil ? 0 : 1)
             rows.outcomes.append(outcome)
             rows.touched.insert(sequence)
+            if tracker.row.life.retryOf != nil && outcome.kind.isWritten { rows.retried.append(record.place) }
             if let failure { note(failure, record, tracker.row, &rows) }
         }
         if let emptyTransfer { rows.touched.insert(emptyTransfer) }
@@ -90,12 +91,15 @@ extension PushMachine {
         var events: [EventRow] = []
         var advanced: [Change] = []
         var touched: Set<Int64> = []
+        /// Records of retries that stand at the provider now.
+        var retried: [RecordPlace] = []
 
         var changes: [Change] {
             var changes: [Change] = []
             if !outcomes.isEmpty { changes.append(.outcomes(outcomes)) }
             if !ledger.isEmpty { changes.append(.ledger(ledger)) }
             if !errors.isEmpty { changes.append(.errors(errors)) }
+            if !retried.isEmpty { changes.append(.retriesWritten(retried)) }
             changes += advanced
             if !events.isEmpty { changes.append(.events(events)) }
             return changes

@@ -19,6 +19,17 @@ package enum Change: Equatable, Sendable {
     case partsDropped(sequence: Int64, at: Int64)
     /// Removes an open transfer that nobody goes on with.
     case partsExpired(sequence: Int64)
+    /// How many records an arriving transfer has got, where that was not known at its beginning.
+    case transferSized(sequence: Int64, records: Int32, allRecords: Int32)
+    /// Where the records of an arriving retry stand in its origin; continues what came before.
+    case retryShifts(transfer: Int64, [RetryShift])
+    /// These records of retries stand at the provider now: what their origins had as errors is resolved, and so is what
+    /// the origins of these had.
+    case retriesWritten([RecordPlace])
+    /// The error entries of these records are dealt with.
+    case errorsResolved([RecordPlace])
+    /// Takes the place of outcomes that are there.
+    case outcomesReplaced([OutcomeRow])
     /// From now on nothing of an accepted transfer is sent that was not sent before. The first time counts.
     case transferCancelled(sequence: Int64, at: Int64)
     /// Counts, published pages and completion of a transfer.
@@ -119,7 +130,13 @@ package enum Query: Equatable, Sendable {
     /// first-seen order, each provider record once. Cut at `bytes` of the outcomes' data, but never empty while there is
     /// one. The records' own data, which nobody delivers, is left empty.
     case results(transfer: Int64, schema: Int16?, offset: Int, limit: Int, bytes: Int)
-    case errors(session: Identifier?, transfer: Identifier?, offset: Int, limit: Int)
+    /// `resolved` nil: whether dealt with or not.
+    case errors(session: Identifier?, transfer: Identifier?, resolved: Bool? = nil, offset: Int, limit: Int)
+    /// Records of a completed transfer after an ordinal, for pushing them again: whole trees of which something is
+    /// selected, children first. Looks at a bounded stretch; the outcomes' data is left empty.
+    case retryable(transfer: Int64, after: Int32, RetrySelection, bytes: Int)
+    /// Error entries of a transfer that say that the outcome of a record is unknown, and that nobody has dealt with.
+    case unresolved(transfer: Int64, index: Int32?, internalID: String?, limit: Int)
     /// Events after a sequence that fit the filter, at most `limit`; `data` ones with their results, `error` ones with
     /// their entry. Cut at `bytes` of the outcomes' data, but never empty while there is one that was looked at: a search
     /// looks at a bounded stretch of the log and says in its answer how far it came.
@@ -161,6 +178,10 @@ package enum Answer: Equatable, Sendable {
     /// `total`: how many the transfer has in all.
     case results([ResultRow], total: Int)
     case errors([ErrorRow], total: Int)
+    /// `examinedThrough`: every record up to this ordinal was looked at.
+    case retryable([ResultRow], examinedThrough: Int32, isLast: Bool)
+    /// `isKnown`: there is one at all that fits, be it resolved. `remaining`: unresolved ones of the whole transfer.
+    case unresolved([ErrorRow], isKnown: Bool, remaining: Int)
     /// `examinedThrough`: every event up to this sequence was looked at; `oldest` and `latest` of the log.
     case events([LoggedEvent], examinedThrough: Int64, oldest: Int64, latest: Int64)
 }

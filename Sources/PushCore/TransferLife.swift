@@ -73,3 +73,31 @@ package struct TransferFilter: Hashable, Sendable {
 extension TransferRow {
     package var state: TransferFilter.State { isOpen ? .open : completed == nil ? .running : .completed }
 }
+
+/// Which records of a transfer are pushed again.
+package struct RetrySelection: Equatable, Sendable {
+    /// Those with one of these outcomes.
+    package var kinds: Set<OutcomeKind>
+    /// Of them only those at these ordinals; nil: all.
+    package var ordinals: Set<Int32>?
+
+    package init(kinds: Set<OutcomeKind>, ordinals: Set<Int32>? = nil) {
+        self.kinds = kinds
+        self.ordinals = ordinals
+    }
+
+    package func takes(_ kind: OutcomeKind, at ordinal: Int32) -> Bool {
+        kinds.contains(kind) && (ordinals?.contains(ordinal) ?? true)
+    }
+}
+
+/// From this ordinal of a retry on, the record of its origin stands `shift` ordinals later.
+package struct RetryShift: Equatable, Sendable {
+    package var ordinal: Int32
+    package var shift: Int32
+
+    package init(ordinal: Int32, shift: Int32) {
+        self.ordinal = ordinal
+        self.shift = shift
+    }
+}

@@ -177,11 +177,15 @@ extension Change {
         case .records(let rows):
             rows.reduce(0) { $0 + $1.data.count + ($1.internalID?.utf8.count ?? 0) + Self.rowBytes }
         case .intent(let row): row.plan.count + Self.rowBytes
-        case .outcomes(let rows): rows.reduce(0) { $0 + $1.data.count + $1.warnings.count + Self.rowBytes }
+        case .retryShifts(_, let shifts): shifts.count * Self.rowBytes
+        case .retriesWritten(let places), .errorsResolved(let places): places.count * Self.rowBytes
+        case .outcomes(let rows), .outcomesReplaced(let rows): rows.reduce(0) { $0 + $1.data.count + $1.warnings.count + Self.rowBytes }
         case .ledger(let rows): rows.count * 2 * Self.rowBytes
         case .errors(let rows): rows.reduce(0) { $0 + $1.text.utf8.count + 2 * Self.rowBytes }
         case .events(let rows): rows.count * Self.rowBytes
-        case .sessionDeleted, .transferAccepted, .transferCancelled, .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim: Self.rowBytes
+        case .sessionDeleted, .transferAccepted, .transferSized, .transferCancelled, .partsDropped, .partsExpired,
+            .transferAdvanced, .intentSettled, .consumer, .trim:
+            Self.rowBytes
         }
     }
 }

@@ -3,7 +3,7 @@ import PushCore
 // Records and their outcomes. Every row that is read is verified (K12).
 
 extension Reader {
-    private static let recordColumns =
+    static let recordColumns =
         "r.transfer, r.ordinal, r.top, r.parent, r.children, r.descendants, r.schema, r.given_id, r.internal_id, r.data, r.sum"
 
     func record(at place: RecordPlace, keepingData: Bool) throws(StoreFailure) -> RecordRow? {

@@ -58,8 +58,12 @@ final class Reader {
             case .ledger(let scope, let resource, let ids): .ledger(try known(scope, resource, ids))
             case .results(let transfer, let schema, let offset, let limit, let bytes):
                 try results(of: transfer, schema: schema, from: offset, Allowance(rows: limit, bytes: bytes))
-            case .errors(let session, let transfer, let offset, let limit):
-                try errors(session: session, transfer: transfer, offset: offset, limit: limit)
+            case .errors(let session, let transfer, let resolved, let offset, let limit):
+                try errors(session: session, transfer: transfer, resolved: resolved, offset: offset, limit: limit)
+            case .retryable(let transfer, let after, let selection, let bytes):
+                try retryable(of: transfer, after: after, selection, bytes: bytes)
+            case .unresolved(let transfer, let index, let internalID, let limit):
+                try unresolved(of: transfer, index: index, internalID: internalID, limit: limit)
             case .events(let after, let filter, let limit, let bytes):
                 try events(after: after, filter, Allowance(rows: limit, bytes: bytes))
             }
@@ -165,7 +169,7 @@ final class Reader {
     // MARK: Errors
 
     private func errors(
-        session: Identifier?, transfer: Identifier?, offset: Int, limit: Int
+        session: Identifier?, transfer: Identifier?, resolved: Bool?, offset: Int, limit: Int
     ) throws(StoreFailure) -> Answer {
         // The transfer decides when both are named: it is the smaller set, and its rows name their session.
         var filter = " WHERE 1"
@@ -176,6 +180,7 @@ final class Reader {
         } else if session != nil {
             filter = " WHERE e.session=(SELECT number FROM session WHERE id=?1)"
         }
+        if let resolved { filter += resolved ? " AND e.resolved<>0" : " AND e.resolved=0" }
         count += filter
         let names = [transfer, session].compactMap { $0 }
         let total = try database.composed(count, "count errors")

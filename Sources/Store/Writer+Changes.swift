@@ -18,6 +18,11 @@ extension Writer {
             case .part(let row): try insert(row)
             case .partsDropped(let sequence, let time): try dropParts(sequence, at: time)
             case .partsExpired(let sequence): try expireParts(sequence)
+            case .transferSized(let sequence, let records, let all): try size(sequence, records: records, all: all)
+            case .retryShifts(let transfer, let shifts): for shift in shifts { try insert(shift, of: transfer) }
+            case .retriesWritten(let places): for place in places { try resolveOrigins(of: place) }
+            case .errorsResolved(let places): for place in places { try resolve(place) }
+            case .outcomesReplaced(let rows): for row in rows { try replace(row) }
             case .transferCancelled(let sequence, let time): try cancel(sequence, at: time)
             case .transferAdvanced(let sequence, let counts, let published, let completed):
                 try advance(sequence, counts, published: published, completed: completed)

@@ -29,6 +29,66 @@ extension Writer {
     }
 }
 
+// MARK: Retries and errors
+
+extension Writer {
+    func size(_ sequence: Int64, records: Int32, all: Int32) throws(StoreFailure) {
+        guard endedArrivals.isEmpty || !endedArrivals.contains(sequence) else { return }
+        let sizes = try database.statement(
+            "UPDATE transfer SET records=?2, all_records=?3 WHERE sequence=?1", "size transfer")
+        sizes.bind(sequence, Int64(records), Int64(all))
+        try sizes.run()
+        rows += 1
+        guard database.changes == 1 else { throw StoreFailure(.constraint, operation: "size transfer") }
+    }
+
+    func insert(_ shift: RetryShift, of transfer: Int64) throws(StoreFailure) {
+        guard endedArrivals.isEmpty || !endedArrivals.contains(transfer) else { return }
+        let statement = try database.statement("INSERT INTO retried VALUES(?1, ?2, ?3)", "write origin of records")
+        statement.bind(transfer, Int64(shift.ordinal), Int64(shift.shift))
+        try statement.run()
+        rows += 1
+    }
+
+    /// A retry may be one of a retry: the way back ends at a transfer that is none, or was removed.
+    func resolveOrigins(of place: RecordPlace) throws(StoreFailure) {
+        var place = place
+        while let origin = try origin(of: place) {
+            try resolve(origin)
+            place = origin
+        }
+    }
+
+    private func origin(of place: RecordPlace) throws(StoreFailure) -> RecordPlace? {
+        let find = try database.statement(
+            """
+            SELECT l.retry_of, r.shift FROM transfer_life l JOIN retried r ON r.transfer=l.transfer
+            WHERE l.transfer=?1 AND l.retry_of IS NOT NULL AND r.ordinal<=?2 ORDER BY r.ordinal DESC LIMIT 1
+            """, "find origin of record")
+        find.bind(place.transfer, Int64(place.ordinal))
+        defer { find.reset() }
+        guard try find.step() else { return nil }
+        return RecordPlace(transfer: find.integer(0), ordinal: place.ordinal + Int32(clamping: find.integer(1)))
+    }
+
+    func resolve(_ place: RecordPlace) throws(StoreFailure) {
+        let statement = try database.statement(
+            "UPDATE error SET resolved=1 WHERE transfer=?1 AND ordinal=?2 AND resolved=0", "resolve error")
+        statement.bind(place.transfer, Int64(place.ordinal))
+        try statement.run()
+        rows += 1
+    }
+
+    func replace(_ row: OutcomeRow) throws(StoreFailure) {
+        var binder = RowBinder(
+            try database.statement(
+                "REPLACE INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "replace outcome"))
+        row.put(into: &binder)
+        try binder.run()
+        rows += 1
+    }
+}
+
 // MARK: Parts
 
 extension Writer {
@@ -49,11 +109,7 @@ extension Writer {
         binder.put(row.records)
         binder.put(row.allRecords)
         try binder.run()
-        let sizes = try database.statement(
-            "UPDATE transfer SET records=?2, all_records=?3 WHERE sequence=?1 AND arrived=0", "size transfer")
-        sizes.bind(row.transfer, Int64(row.records), Int64(row.allRecords))
-        try sizes.run()
-        guard database.changes == 1 else { throw StoreFailure(.constraint, operation: "size transfer") }
+        try size(row.transfer, records: row.records, all: row.allRecords)
         let life = try database.statement(
             "UPDATE transfer_life SET parts=?2, touched=?3 WHERE transfer=?1", "count parts")
         life.bind(row.transfer, Int64(row.number) + 1, row.time)
