@@ -124,7 +124,7 @@ private final class Push {
         // Cancelled in time, nothing of it is kept. Later it goes on to its end, answered or not: half of it on disk would
         // stand in the way of the same push made again.
         guard !responder.isAnswered else { return giveUp() }
-        stage()
+        if params["sample_data"]?.bool == true { takeSample() } else { stage() }
     }
 
     // MARK: Keeping it
@@ -143,6 +143,19 @@ private final class Push {
         }
         staging.onOrdered = { [self] in leaveLine() }
         staging.run { [self] in kept() }
+    }
+
+    private func takeSample() {
+        SampleTaking(server, session, intake, row).run { [self] kept, problems in
+            guard let kept else {
+                giveUp()
+                return responder.invalid(problems)
+            }
+            row = kept
+            direct = nil
+            leaveLine()
+            self.kept()
+        }
     }
 
     private func kept() {

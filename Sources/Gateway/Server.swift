@@ -82,7 +82,9 @@ package final class Server {
         self.configuration = configuration
         self.log = log
         do {
-            store = try DurableStore(loop: loop, path: configuration.store)
+            var settings = StoreSettings()
+            settings.eventLogBytes = configuration.retention.eventBytes
+            store = try DurableStore(loop: loop, path: configuration.store, settings: settings)
         } catch {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }
@@ -281,7 +283,7 @@ package final class Server {
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
         expireParts()
         expireSessions()
-        events.trim(loop.wallClockMilliseconds()) { [self] changes in turn.commit(changes) {} }
+        events.trim(loop.wallClockMilliseconds(), configuration.retention) { [self] changes in turn.commit(changes) {} }
     }
 
     var uptimeMilliseconds: UInt64 { (loop.now - started) / 1_000_000 }

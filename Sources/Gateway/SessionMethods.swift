@@ -155,6 +155,15 @@ enum SessionMethods {
         guard let session = server.session(params["session_id"]?.string ?? "") else {
             return responder.error(.sessionNotFound)
         }
+        server.store.read(.examples(session: session.row.id)) { answer in
+            guard case .examples(let examples) = answer else { return responder.error(.internal) }
+            configuration(session, examples.mapValues { Examples(text: $0) }, responder)
+        }
+    }
+
+    private static func configuration(
+        _ session: Sessions.Session, _ examples: [String: Examples], _ responder: Responder
+    ) {
         let plan = session.plan
         let payloads = Payloads(plan: plan)
         var writer = JSONWriter()
@@ -174,7 +183,7 @@ enum SessionMethods {
         writer.beginObject()
         for schema in plan.schemas {
             writer.key(text: schema.key)
-            configured(schema, payloads, into: &writer)
+            configured(schema, payloads, examples[schema.key], into: &writer)
         }
         writer.endObject()
         writer.key("passthrough_schemas")
@@ -185,7 +194,7 @@ enum SessionMethods {
     }
 
     private static func configured(
-        _ schema: SessionPlan.Schema, _ payloads: Payloads, into writer: inout JSONWriter
+        _ schema: SessionPlan.Schema, _ payloads: Payloads, _ examples: Examples?, into writer: inout JSONWriter
     ) {
         writer.beginObject()
         writer.key("integration_info")
@@ -229,11 +238,24 @@ enum SessionMethods {
         writer.endArray()
         writer.endObject()
         writer.key("mapping")
-        mapping(schema, payloads.plan, into: &writer)
+        mapping(schema, payloads.plan, examples, into: &writer)
         writer.endObject()
     }
 
-    private static func mapping(_ schema: SessionPlan.Schema, _ plan: SessionPlan, into writer: inout JSONWriter) {
+    private static func show(
+        _ examples: Examples?, _ property: String, entry: String?, into writer: inout JSONWriter
+    ) {
+        let values = examples?.values(of: property, entry: entry) ?? []
+        guard !values.isEmpty else { return }
+        writer.key("examples")
+        writer.beginArray()
+        for value in values { writer.value(value) }
+        writer.endArray()
+    }
+
+    private static func mapping(
+        _ schema: SessionPlan.Schema, _ plan: SessionPlan, _ examples: Examples?, into writer: inout JSONWriter
+    ) {
         writer.beginArray()
         for rule in schema.mapping.rules {
             writer.beginObject()
@@ -245,6 +267,7 @@ enum SessionMethods {
             writer.string(rule.how.rawValue)
             writer.key("upsert")
             writer.string(rule.mode.rawValue)
+            show(examples, rule.property, entry: rule.entry, into: &writer)
             writer.endObject()
         }
         for property in schema.mapping.unmapped {
@@ -257,6 +280,7 @@ enum SessionMethods {
             writer.plain("unmapped")
             writer.key("upsert")
             writer.string(plan.defaultUpsert.rawValue)
+            show(examples, property, entry: nil, into: &writer)
             writer.endObject()
         }
         writer.endArray()

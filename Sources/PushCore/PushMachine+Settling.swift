@@ -162,7 +162,7 @@ extension PushMachine {
         guard var tracker = trackers[sequence] else { return }
         var ranges = tracker.publishable()
         let isCompleted = tracker.completeIfDone(at: now.wall)
-        if isCompleted && tracker.row.records == 0 { ranges = [0..<0] }
+        if isCompleted && tracker.row.records == 0 && !tracker.row.life.isSample { ranges = [0..<0] }
         let row = tracker.row
         let hasErrors = row.counts.errors > 0
         for (place, range) in ranges.enumerated() {

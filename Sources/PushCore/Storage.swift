@@ -28,6 +28,8 @@ package enum Change: Equatable, Sendable {
     case retriesWritten([RecordPlace])
     /// The error entries of these records are dealt with.
     case errorsResolved([RecordPlace])
+    /// Examples of a schema's properties (`Examples.text`), in the place of those that were there.
+    case examples(session: Identifier, schemaKey: String, [UInt8])
     /// Takes the place of outcomes that are there.
     case outcomesReplaced([OutcomeRow])
     /// From now on nothing of an accepted transfer is sent that was not sent before. The first time counts.
@@ -116,6 +118,7 @@ package enum Query: Equatable, Sendable {
     /// Transfers that fit the filter, newest first; also those that are still open.
     case transferPage(TransferFilter, offset: Int, limit: Int)
     case part(transfer: Int64, number: Int32)
+    case examples(session: Identifier)
     /// A revision of a session's definition.
     case revision(session: Identifier, revision: Int32)
     /// Records of a transfer without an outcome, after an ordinal, in order; with the finished children of each.
@@ -167,6 +170,8 @@ package enum Answer: Equatable, Sendable {
     /// `total`: how many fit the filter in all.
     case transferPage([TransferRow], total: Int)
     case part(PartRow?)
+    /// `Examples.text` by schema key.
+    case examples([String: [UInt8]])
     case revision([UInt8]?)
     case unfinished([ResultRow], isLast: Bool)
     /// With the children of each that have ended.

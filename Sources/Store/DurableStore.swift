@@ -177,6 +177,7 @@ extension Change {
         case .records(let rows):
             rows.reduce(0) { $0 + $1.data.count + ($1.internalID?.utf8.count ?? 0) + Self.rowBytes }
         case .intent(let row): row.plan.count + Self.rowBytes
+        case .examples(_, _, let text): text.count + Self.rowBytes
         case .retryShifts(_, let shifts): shifts.count * Self.rowBytes
         case .retriesWritten(let places), .errorsResolved(let places): places.count * Self.rowBytes
         case .outcomes(let rows), .outcomesReplaced(let rows): rows.reduce(0) { $0 + $1.data.count + $1.warnings.count + Self.rowBytes }

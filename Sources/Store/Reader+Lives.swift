@@ -19,6 +19,20 @@ extension Reader {
         }.first
     }
 
+    func examples(of session: Identifier) throws(StoreFailure) -> [String: [UInt8]] {
+        let find = try database.statement(
+            """
+            SELECT schema_key, examples FROM example WHERE session=(SELECT number FROM session WHERE id=?1)
+            """, "read examples")
+        var binder = RowBinder(find)
+        binder.put(session)
+        var examples: [String: [UInt8]] = [:]
+        for (key, text) in try find.rows({ row throws(StoreFailure) in (row.text(), row.bytes()) }) {
+            examples[key] = text
+        }
+        return examples
+    }
+
     func transferPage(_ filter: TransferFilter, offset: Int, limit: Int) throws(StoreFailure) -> Answer {
         var terms = [Self.isThere]
         switch filter.state {

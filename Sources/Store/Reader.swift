@@ -50,6 +50,7 @@ final class Reader {
             case .transferPage(let filter, let offset, let limit):
                 try transferPage(filter, offset: offset, limit: limit)
             case .part(let transfer, let number): .part(try part(of: transfer, number: number))
+            case .examples(let session): .examples(try examples(of: session))
             case .revision(let session, let revision): .revision(try definition(of: session, revision: revision))
             case .unfinished(let transfer, let after, let limit, let bytes):
                 try unfinished(of: transfer, after: after, limit: limit, bytes: bytes)

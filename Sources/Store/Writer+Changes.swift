@@ -22,6 +22,7 @@ extension Writer {
             case .retryShifts(let transfer, let shifts): for shift in shifts { try insert(shift, of: transfer) }
             case .retriesWritten(let places): for place in places { try resolveOrigins(of: place) }
             case .errorsResolved(let places): for place in places { try resolve(place) }
+            case .examples(let session, let key, let text): try save(examples: text, of: session, key: key)
             case .outcomesReplaced(let rows): for row in rows { try replace(row) }
             case .transferCancelled(let sequence, let time): try cancel(sequence, at: time)
             case .transferAdvanced(let sequence, let counts, let published, let completed):
@@ -61,7 +62,7 @@ extension Writer {
 
     /// Nil when the session was deleted by this process: what still comes of it interests nobody and is dropped. Throws
     /// `constraint` when there never was such a session.
-    private func number(of session: Identifier) throws(StoreFailure) -> Int64? {
+    func number(of session: Identifier) throws(StoreFailure) -> Int64? {
         if let known = sessions[session] { return known }
         if endedSessions.contains(session) { return nil }
         let find = try database.statement("SELECT number FROM session WHERE id=?1", "find session")
@@ -147,6 +148,9 @@ extension Writer {
             let revisions = try database.statement("DELETE FROM session_revision WHERE session=?1", "delete revisions")
             revisions.bind(number)
             try revisions.run()
+            let examples = try database.statement("DELETE FROM example WHERE session=?1", "delete examples")
+            examples.bind(number)
+            try examples.run()
             let row = try database.statement("DELETE FROM session WHERE number=?1", "delete session")
             row.bind(number)
             try row.run()

@@ -29,6 +29,19 @@ extension Writer {
     }
 }
 
+extension Writer {
+    func save(examples text: [UInt8], of session: Identifier, key: String) throws(StoreFailure) {
+        guard let session = try number(of: session) else { return }
+        var binder = RowBinder(
+            try database.statement("REPLACE INTO example VALUES(?1, ?2, ?3)", "write examples"))
+        binder.put(session)
+        binder.put(key)
+        binder.put(text)
+        try binder.run()
+        rows += 1
+    }
+}
+
 // MARK: Retries and errors
 
 extension Writer {

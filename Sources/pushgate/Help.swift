@@ -53,6 +53,9 @@ enum Help {
           --token-file FILE       asks each connection for the token in this file (mode 0600), given with hello
           --drain 30s             how long a stop may take (1500ms with stdio)
           --log info              debug, info, warning or error; JSON lines on stderr (warning with stdio)
+          --keep-transfers 30d    how long a completed transfer and its results are kept; never shorter than its events
+          --keep-events 7d        how long events are kept; with a size, such as 256M, how large their log may grow.
+                                  May be given twice, for both
           --wait                  stdio: at the end of input, run accepted transfers to their end
           --socket PATH           stdio: where a gateway that holds the store listens, if not beside the store
 

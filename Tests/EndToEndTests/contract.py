@@ -11,7 +11,6 @@ CANNOT_BE_SHOWN = {
     "forbidden": "the tests may run as root, who may do everything",
     "deadline_exceeded": "only a call that waits for a store that hangs can end so",
     "session_not_configured": "the embedded provider needs no credentials",
-    "cursor_expired": "events are kept for days",
     "internal": "it would be a fault of the gateway",
 }
 # Codes that may answer any call whatever its method lists: they belong to the line or the connection.
