@@ -63,6 +63,7 @@ struct Methods {
             "beginTransfer": PartMethods.begin,
             "appendTransfer": PartMethods.append,
             "commitTransfer": PartMethods.commit,
+            "resolveRecord": ResolveMethods.resolve,
             "retryTransfer": RetryMethods.retry,
             "listTransfers": TransferMethods.list,
             "cancelTransfer": TransferMethods.cancel,

@@ -213,15 +213,18 @@ enum ResultMethods {
 extension Server {
     /// The transfer that a caller names, as it is on disk, with the plan of its session; answers the error itself.
     func transfer(
-        _ params: JSONView, _ responder: Responder, _ done: @escaping (TransferRow, SessionPlan) -> Void
+        _ params: JSONView, _ responder: Responder, onRefusal: @escaping () -> Void = {},
+        _ done: @escaping (TransferRow, SessionPlan) -> Void
     ) {
-        guard let id = Identifier(text: params["transfer_id"]?.string ?? "") else {
-            return responder.error(.transferNotFound)
+        func refuse() {
+            responder.error(.transferNotFound)
+            onRefusal()
         }
+        guard let id = Identifier(text: params["transfer_id"]?.string ?? "") else { return refuse() }
         store.read(.transfer(id: id)) { [self] answer in
-            guard case .transfer(let row?) = answer else { return responder.error(.transferNotFound) }
+            guard case .transfer(let row?) = answer else { return refuse() }
             sessions.plan(session: row.session, revision: row.revision) { plan in
-                guard let plan else { return responder.error(.transferNotFound) }
+                guard let plan else { return refuse() }
                 done(row, plan)
             }
         }

@@ -22,7 +22,7 @@ enum RetryMethods {
                 new: {
                     responder.connection.pushLine.whenFirst(place) {
                         let selection = RetrySelection(kinds: Set(kinds ?? [.refused, .unsent]))
-                        let retry = Retry(server, origin, selection, keyed: keyed, with: [])
+                        let retry = Retry(server, origin, selection, keyed: keyed)
                         retry.run(
                             refused: { refusal in
                                 keyed.release()
@@ -48,15 +48,20 @@ final class Retry {
     private let server: Server
     private let origin: TransferRow
     private let selection: RetrySelection
-    /// Goes with the acceptance.
-    private let last: [Change]
+    /// What goes with the acceptance; given the ordinals of the origin's records that are pushed again.
+    private let last: ([Int32]) -> [Change]
+    /// Records of the origin that are pushed again.
+    var taken: Int { rows?.taken.count ?? 0 }
     private var row: TransferRow
     private var rows: RetryRows?
     private var plan: SessionPlan?
     private var old: SessionPlan?
     private var hasBegun = false
 
-    init(_ server: Server, _ origin: TransferRow, _ selection: RetrySelection, keyed: KeyedCall?, with last: [Change]) {
+    init(
+        _ server: Server, _ origin: TransferRow, _ selection: RetrySelection, keyed: KeyedCall?,
+        with last: @escaping ([Int32]) -> [Change] = { _ in [] }
+    ) {
         self.server = server
         self.origin = origin
         self.selection = selection
@@ -135,7 +140,7 @@ final class Retry {
             (row.records, row.allRecords) = (rows?.records ?? 0, rows?.allRecords ?? 0)
             changes.append(
                 .transferSized(sequence: row.sequence, records: row.records, allRecords: row.allRecords))
-            changes += last + [.transferAccepted(sequence: row.sequence)]
+            changes += last(rows?.taken ?? []) + [.transferAccepted(sequence: row.sequence)]
         }
         hasBegun = true
         server.turn.commit(changes) { [self] in

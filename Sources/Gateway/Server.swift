@@ -68,6 +68,8 @@ package final class Server {
     /// Pushes with an idempotency key that are not committed yet (K22).
     var pendingKeys: [PendingKey: [() -> Void]] = [:]
     let parts: PartBook
+    /// Transfers that a caller is resolving records of.
+    let resolving = Turnstile()
     var lastTransfer: Int64
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]

@@ -21,6 +21,8 @@ package struct RetryRows: Sendable {
     /// Records so far: at top level, and of any level.
     package private(set) var records: Int32 = 0
     package private(set) var allRecords: Int32 = 0
+    /// Ordinals in the origin of the selected records that are pushed again; kept only for a selection by ordinals.
+    package private(set) var taken: [Int32] = []
     /// Place of a schema that the session has no more.
     package private(set) var missingSchema: Int16?
 
@@ -60,6 +62,8 @@ package struct RetryRows: Sendable {
             if row.outcome?.kind.isWritten == true {
                 new.givenID = row.outcome?.providerID
                 new.data = []
+            } else if selection.ordinals != nil {
+                taken.append(old.place.ordinal)
             }
             if let place = schemas[Int(old.schema)] { new.schema = place } else { missingSchema = old.schema }
             let shift = old.place.ordinal - allRecords
