@@ -18,8 +18,9 @@ enum PartMethods {
         if let problem = KeyedCall.problem(params) { return responder.invalid([problem]) }
         guard server.hasSpace(responder) else { return }
         let keyed = KeyedCall(server, params, session: session.row.id, responder)
+        let warnings = PushMethods.warnings(of: params, session.plan)
         keyed.begin(
-            stepAside: {}, found: { row in begun(row, duplicate: true, responder) },
+            stepAside: {}, found: { row in begun(row, duplicate: true, warnings, responder) },
             new: {
                 let now = server.loop.wallClockMilliseconds()
                 server.lastTransfer += 1
@@ -30,6 +31,7 @@ enum PartMethods {
                     disableUpsert: params["disable_upsert"]?.bool ?? false, idempotencyKey: keyed.key?.key,
                     bodyHash: keyed.hash, created: now)
                 row.cursor = server.events.latest.packed
+                row.options = PushOptions.text(of: params)
                 row.isOpen = true
                 row.life.parts = 0
                 row.life.touched = now
@@ -37,12 +39,14 @@ enum PartMethods {
                     keyed.release()
                     guard server.sessions.byID[row.session] != nil else { return responder.error(.sessionNotFound) }
                     server.parts.add(row)
-                    begun(row, duplicate: false, responder)
+                    begun(row, duplicate: false, warnings, responder)
                 }
             })
     }
 
-    private static func begun(_ row: TransferRow, duplicate: Bool, _ responder: Responder) {
+    private static func begun(
+        _ row: TransferRow, duplicate: Bool, _ warnings: [Warning], _ responder: Responder
+    ) {
         guard let parts = row.life.parts else { return responder.error(.internal) }
         responder.object { writer in
             writer.key("success")
@@ -55,6 +59,10 @@ enum PartMethods {
             }
             writer.key("parts")
             writer.integer(parts)
+            if !warnings.isEmpty {
+                writer.key("warnings")
+                writer.raw(Warning.text(warnings))
+            }
         }
     }
 
@@ -88,7 +96,8 @@ enum PartMethods {
             guard case .part(let part) = answer else { return responder.error(.internal) }
             guard let part else {
                 let text =
-                    row.life.cancelled == nil ? "The transfer was committed: it takes no more parts."
+                    row.life.cancelled == nil
+                    ? "The transfer was committed: it takes no more parts."
                     : "The transfer was cancelled: it takes no more parts."
                 return responder.invalid([ParamProblem(path: "/seq", message: text)])
             }
@@ -120,7 +129,8 @@ enum PartMethods {
         let answer = TransferAnswer(server: server, params: params, responder: responder)
         let line = responder.connection.pushLine
         let place = line.enter()
-        server.open(params, responder, onRefusal: { line.leave(place) }) { entry, row in
+        let refuse = { line.leave(place) }
+        server.open(params, responder, onRefusal: refuse) { entry, row in
             if let wanted = params["parts"]?.integer, wanted != Int64(row.life.parts ?? 0) {
                 responder.invalid([
                     ParamProblem(path: "/parts", message: "\(row.life.parts ?? 0) parts have arrived, not \(wanted).")

@@ -29,6 +29,22 @@ enum PushMethods {
         push.begin()
     }
 
+    /// What in the params deserves attention, though the push is accepted.
+    static func warnings(of params: JSONView, _ plan: SessionPlan) -> [Warning] {
+        var warnings: [Warning] = []
+        if params["bypass_rate_limit"]?.bool == true {
+            warnings.append(
+                Warning(
+                    .rateLimitKept, "bypass_rate_limit skips only the gateway's own budget, never the provider's.",
+                    path: "/bypass_rate_limit"))
+        }
+        for field in plan.unknownMatchFields(params["match"]?.elements.compactMap(\.string) ?? []) {
+            warnings.append(
+                Warning(.matchKeyUnknown, "No schema of the session can match by \"\(field)\".", path: "/match"))
+        }
+        return warnings
+    }
+
     static func unknownType(_ type: String, _ plan: SessionPlan, _ responder: Responder) {
         let keys = plan.schemas.map(\.key)
         let isAmbiguous = plan.schemas.filter { $0.endgrateType == type }.count > 1
@@ -54,6 +70,8 @@ private final class Push {
 
     private let server: Server
     private let session: Sessions.Session
+    /// That of the session with the options of this push.
+    private let plan: SessionPlan
     private let params: JSONView
     private let responder: Responder
     private let intake: Intake
@@ -71,6 +89,8 @@ private final class Push {
         self.responder = responder
         place = responder.connection.pushLine.enter()
         let data = params["transfer_data"] ?? params
+        let options = PushOptions.text(of: params)
+        plan = session.plan.overridden(by: options)
         intake = Intake(server: server, plan: session.plan, schemaPlace: schemaPlace, data: data)
         keyed = KeyedCall(server, params, session: session.row.id, responder)
         row = TransferRow(
@@ -80,6 +100,7 @@ private final class Push {
             disableUpsert: params["disable_upsert"]?.bool ?? false, idempotencyKey: keyed.key?.key, bodyHash: [],
             created: server.loop.wallClockMilliseconds())
         row.cursor = server.events.latest.packed
+        row.options = options
     }
 
     // MARK: Is it new?
@@ -94,7 +115,11 @@ private final class Push {
             })
     }
 
-    private var answer: TransferAnswer { TransferAnswer(server: server, params: params, responder: responder) }
+    private var answer: TransferAnswer {
+        TransferAnswer(
+            server: server, params: params, responder: responder,
+            warnings: PushMethods.warnings(of: params, session.plan))
+    }
 
     private func leaveLine() { responder.connection.pushLine.leave(place) }
 
@@ -138,7 +163,7 @@ private final class Push {
             server, intake, first: [.transferBegun(row)], last: [.transferAccepted(sequence: row.sequence)])
         staging.onRows = { [self] rows in
             for record in direct == nil ? [] : rows {
-                direct?.append(PreparedRecord(record, plan: session.plan, disablesUpsert: row.disableUpsert))
+                direct?.append(PreparedRecord(record, plan: plan, disablesUpsert: row.disableUpsert))
             }
         }
         staging.onOrdered = { [self] in leaveLine() }
@@ -146,7 +171,7 @@ private final class Push {
     }
 
     private func takeSample() {
-        SampleTaking(server, session, intake, row).run { [self] kept, problems in
+        SampleTaking(server, session, plan, intake, row).run { [self] kept, problems in
             guard let kept else {
                 giveUp()
                 return responder.invalid(problems)

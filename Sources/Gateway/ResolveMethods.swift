@@ -81,7 +81,8 @@ enum ResolveMethods {
             if params["id"] != nil && open.count > 1 {
                 responder.invalid([
                     ParamProblem(
-                        path: "/id", message: "One id cannot be that of \(open.count) records: name one by internal_id.")
+                        path: "/id", message: "One id cannot be that of \(open.count) records: name one by internal_id."
+                    )
                 ])
                 return done()
             }
@@ -109,7 +110,8 @@ enum ResolveMethods {
             for record in records {
                 outcomes.append(
                     OutcomeRow(
-                        place: record.place, kind: kind, providerID: id, data: [], basis: id == nil ? nil : "caller",
+                        place: record.place, kind: kind, providerID: id, data: [],
+                        basis: id == nil ? nil : OutcomeRow.Basis(.caller, asOf: now),
                         finished: now))
                 if record.parent < 0 {
                     counts[.uncertain] -= 1
@@ -125,6 +127,11 @@ enum ResolveMethods {
             }
             var changes: [Change] = [.outcomesReplaced(outcomes), .errorsResolved(records.map(\.place))]
             if !ledger.isEmpty { changes.append(.ledger(ledger)) }
+            if let id, let record = records.first {
+                // What the gateway confirmed of it before may not be so any more.
+                let resource = plan.schemas[Int(record.schema)].resource.name
+                changes.append(.unconfirmed(row.account, resource: resource, ids: [id]))
+            }
             changes.append(
                 .transferAdvanced(
                     sequence: row.sequence, counts: counts, published: row.published, completed: row.completed))
@@ -186,7 +193,10 @@ final class Turnstile {
 
     /// The next one's turn.
     func leave(_ number: Int64) {
-        guard let next = waiting[number]?.first else { return waiting[number] = nil }
+        guard let next = waiting[number]?.first else {
+            waiting[number] = nil
+            return
+        }
         waiting[number]?.removeFirst()
         next()
     }

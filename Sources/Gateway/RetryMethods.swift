@@ -72,6 +72,7 @@ final class Retry {
             disableUpsert: origin.disableUpsert, idempotencyKey: keyed?.key?.key, bodyHash: keyed?.hash ?? [],
             created: server.loop.wallClockMilliseconds())
         row.life.retryOf = TransferLife.Origin(sequence: origin.sequence, id: origin.id)
+        row.options = origin.options
         row.cursor = server.events.latest.packed
     }
 

@@ -9,6 +9,7 @@ final class SampleTaking {
 
     private let server: Server
     private let session: Sessions.Session
+    private let plan: SessionPlan
     private let intake: Intake
     private var row: TransferRow
     private var problems: [ParamProblem] = []
@@ -17,7 +18,10 @@ final class SampleTaking {
     private var waiting: [RecordRow] = []
     private var isFilled = false
 
-    init(_ server: Server, _ session: Sessions.Session, _ intake: Intake, _ row: TransferRow) {
+    init(
+        _ server: Server, _ session: Sessions.Session, _ plan: SessionPlan, _ intake: Intake, _ row: TransferRow
+    ) {
+        self.plan = plan
         self.server = server
         self.session = session
         self.intake = intake
@@ -44,7 +48,7 @@ final class SampleTaking {
 
     private func look(at record: RecordRow) {
         guard !record.data.isEmpty else { return }
-        let prepared = PreparedRecord(record, plan: session.plan, disablesUpsert: false)
+        let prepared = PreparedRecord(record, plan: plan, disablesUpsert: false)
         for failure in prepared.refusals where problems.count < Self.problemCeiling {
             problems.append(ParamProblem(path: "/transfer_data/\(record.index)", message: failure.text))
         }

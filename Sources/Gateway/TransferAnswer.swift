@@ -7,6 +7,7 @@ struct TransferAnswer {
     let server: Server
     let params: JSONView
     let responder: Responder
+    var warnings: [Warning] = []
     /// Further members.
     var more: (inout JSONWriter) -> Void = { _ in }
 
@@ -55,15 +56,9 @@ struct TransferAnswer {
                 writer.bool(completed)
             }
             more(&writer)
-            if params["bypass_rate_limit"]?.bool == true {
+            if !warnings.isEmpty {
                 writer.key("warnings")
-                writer.raw(
-                    Warning.text([
-                        Warning(
-                            .rateLimitKept,
-                            "bypass_rate_limit skips only the gateway's own budget, never the provider's.",
-                            path: "/bypass_rate_limit")
-                    ]))
+                writer.raw(Warning.text(warnings))
             }
         }
     }

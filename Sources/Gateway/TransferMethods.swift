@@ -11,7 +11,8 @@ enum TransferMethods {
 
     static func list(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
         var filter = TransferFilter(
-            schemaKey: params["endgrate_type"]?.string, state: params["state"]?.string.flatMap(TransferFilter.State.init))
+            schemaKey: params["endgrate_type"]?.string,
+            state: params["state"]?.string.flatMap(TransferFilter.State.init))
         if let text = params["session_id"]?.string {
             guard let session = server.session(text) else { return responder.error(.sessionNotFound) }
             filter.session = session.row.id

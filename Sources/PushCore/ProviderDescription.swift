@@ -29,6 +29,8 @@ package struct ProviderDescription: Equatable, Sendable {
     package var fieldsMember: String?
     /// Resources that are not in the manifest come into being under the name of their type.
     package var hasOpenResources: Bool
+    /// It stores every value as it is sent: what it returns need not be held against it.
+    package var keepsValues = false
 
     package init(
         name: String, displayName: String, authType: String = "custom", url: String = "", image: String = "",
@@ -51,6 +53,10 @@ package struct ProviderDescription: Equatable, Sendable {
         self.fieldsMember = fieldsMember
         self.hasOpenResources = hasOpenResources
     }
+
+    /// The class of records that are pushed without an `internal_id`: where the provider is searched after a lost answer
+    /// there is nothing to search for (K17).
+    package var classWithoutInternalID: Class { recoveryClass == .searchable ? .blind : recoveryClass }
 
     /// The resource that takes records of a type; nil when this provider has none.
     package func resource(forType type: String, key: String) -> ResourceDescription? {

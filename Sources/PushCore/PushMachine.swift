@@ -20,6 +20,9 @@ package enum Fact: Sendable {
     /// The answer to `admit`, or a part of it that more parts follow; `isLast`: the transfer has no record after these.
     case admitted(AccountKey, transfer: Int64, [PreparedRecord], isLast: Bool, moreFollow: Bool)
     case ledgerRead(batch: Int64, [String: String])
+    case confirmedRead(batch: Int64, ConfirmedAnswer)
+    /// Internal ids that are remembered for provider records, by the latter.
+    case holdersRead(batch: Int64, [String: [String]])
     case lookedUp(batch: Int64, Reply<LookupAnswer>)
     case written(batch: Int64, Reply<WriteAnswer>)
     /// A commit that was ordered is on disk.
@@ -41,6 +44,9 @@ package enum Effect: Sendable {
     /// Read unfinished records of a cancelled transfer and report `swept`.
     case sweep(transfer: Int64, after: Int32, limit: Int)
     case readLedger(batch: Int64, LedgerScope, resource: String, internalIDs: [String])
+    /// As `readLedger`, with the confirmed states of the records found and of those in `ids`.
+    case readConfirmed(batch: Int64, LedgerScope, resource: String, internalIDs: [String], ids: [String])
+    case readHolders(batch: Int64, LedgerScope, resource: String, ids: [String])
     case lookUp(batch: Int64, AccountKey, LookupRequest)
     case write(batch: Int64, AccountKey, WriteRequest)
     case commit([Change], CommitToken)
@@ -74,8 +80,13 @@ package struct PushMachine: Sendable {
     private var lastBatch: Int64 = 0
     private var lastCommit: Int64 = 0
     private var hasStarted = false
+    /// Batches of intents that were open at start, of providers that do not recognise a repeat.
+    var recoveredInDoubt: [Int64] = []
     var effects: [Effect] = []
     var now = Moment(wall: 0, monotonic: 0, chance: 0)
+    /// The wall clock, but for the times that it was set back: since the start it has gone on at least as fast as the
+    /// monotonic one (K36). Milliseconds since 1970.
+    private(set) var steadyWall: Int64 = 0
 
     /// What follows when a commit is on disk.
     struct PendingCommit: Sendable {
@@ -86,6 +97,7 @@ package struct PushMachine: Sendable {
         var events: [EventRow] = []
         /// Transfers as they stand with this commit; the trackers may be further already.
         var advanced: [TransferRow] = []
+        var unconfirmed: Unconfirmed?
     }
 
     package init(lastIntent: Int64 = 0, lastError: Int64 = 0, lastEvent: Int64 = 0) {
@@ -95,6 +107,8 @@ package struct PushMachine: Sendable {
     }
 
     package mutating func handle(_ fact: Fact, at moment: Moment) -> [Effect] {
+        let passed = moment.monotonic > now.monotonic ? (moment.monotonic - now.monotonic) / 1_000_000 : 0
+        steadyWall = max(moment.wall, now.monotonic == 0 ? moment.wall : steadyWall + Int64(clamping: passed))
         now = moment
         take(fact)
         defer { effects = [] }
@@ -110,6 +124,7 @@ package struct PushMachine: Sendable {
         case .recovered(let intent, let plan, let records): recover(intent, plan, records)
         case .started:
             hasStarted = true
+            endRecoveredInDoubt()
             for sequence in trackers.keys.sorted() {
                 sweep(sequence)
                 // It had no records, and went down between being accepted and completed.
@@ -120,6 +135,8 @@ package struct PushMachine: Sendable {
         case .admitted(let account, let transfer, let records, let isLast, let moreFollow):
             admit(account, transfer, records, isLast: isLast, moreFollow: moreFollow)
         case .ledgerRead(let batch, let known): ledgerRead(batch, known)
+        case .confirmedRead(let batch, let answer): confirmedRead(batch, answer)
+        case .holdersRead(let batch, let holders): holdersRead(batch, holders)
         case .lookedUp(let batch, let reply): lookedUp(batch, reply)
         case .written(let batch, let reply): written(batch, reply)
         case .committed(let token): committed(token)
@@ -223,6 +240,8 @@ package struct PushMachine: Sendable {
             member.write = Batch.Member.Write(target: item.target, fields: item.fields)
             member.links = links(of: record, record.children, warnings: &member.warnings)
             member.warnings = item.warnings
+            // The provider may give the answer that it gave to the first attempt.
+            member.asOf = intent.created
             batch.members.append(member)
             lanes[intent.account, default: Lane()].admitRecovered(record)
             lanes[intent.account]?.advance(record.place, .recovered)
@@ -233,6 +252,10 @@ package struct PushMachine: Sendable {
         batch.mayHaveBeenSent = true
         batches[batch.id] = batch
         lanes[intent.account, default: Lane()].busy.insert(intent.resource)
+        guard batch.mayRepeat else {
+            recoveredInDoubt.append(batch.id)
+            return
+        }
         effects.append(.write(batch: batch.id, intent.account, batch.request()))
     }
 

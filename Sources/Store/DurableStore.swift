@@ -180,10 +180,14 @@ extension Change {
         case .examples(_, _, let text): text.count + Self.rowBytes
         case .retryShifts(_, let shifts): shifts.count * Self.rowBytes
         case .retriesWritten(let places), .errorsResolved(let places): places.count * Self.rowBytes
-        case .outcomes(let rows), .outcomesReplaced(let rows): rows.reduce(0) { $0 + $1.data.count + $1.warnings.count + Self.rowBytes }
+        case .outcomes(let rows), .outcomesReplaced(let rows):
+            rows.reduce(0) { $0 + $1.data.count + $1.warnings.count + Self.rowBytes }
         case .ledger(let rows): rows.count * 2 * Self.rowBytes
         case .errors(let rows): rows.reduce(0) { $0 + $1.text.utf8.count + 2 * Self.rowBytes }
         case .events(let rows): rows.count * Self.rowBytes
+        case .confirmed(let rows): rows.reduce(0) { $0 + $1.state.count + Self.rowBytes }
+        case .unconfirmed(_, _, let ids): ids.count * Self.rowBytes / 2
+        case .identities(let rows, _): rows.count * 2 * Self.rowBytes
         case .sessionDeleted, .transferAccepted, .transferSized, .transferCancelled, .partsDropped, .partsExpired,
             .transferAdvanced, .intentSettled, .consumer, .trim:
             Self.rowBytes

@@ -55,7 +55,8 @@ struct Opening {
     /// more of them than one line can hold.
     private static func endHalfParts(_ database: Database) throws(StoreFailure) {
         let open = try database.rows(
-            "SELECT sequence, records, all_records FROM transfer WHERE completed IS NULL AND arrived=0", "find open transfers"
+            "SELECT sequence, records, all_records FROM transfer WHERE completed IS NULL AND arrived=0",
+            "find open transfers"
         ) { row throws(StoreFailure) in (sequence: row.integer(), records: row.integer(), all: row.integer()) }
         for transfer in open {
             for (sql, size) in [
@@ -89,7 +90,8 @@ struct Opening {
             TransferRow.select + " WHERE t.completed IS NULL AND t.arrived>0 ORDER BY t.arrived", "load transfers",
             TransferRow.read)
         state.openParts = try database.rows(
-            TransferRow.select + " WHERE t.completed IS NULL AND t.arrived=0 ORDER BY t.sequence", "load open transfers",
+            TransferRow.select + " WHERE t.completed IS NULL AND t.arrived=0 ORDER BY t.sequence",
+            "load open transfers",
             TransferRow.read)
         state.openIntents = try database.rows(
             """

@@ -8,7 +8,8 @@ extension Reader {
 
     func part(of transfer: Int64, number: Int32) throws(StoreFailure) -> PartRow? {
         let find = try database.statement(
-            "SELECT transfer, number, hash, records, all_records FROM part WHERE transfer=?1 AND number=?2", "read part")
+            "SELECT transfer, number, hash, records, all_records FROM part WHERE transfer=?1 AND number=?2", "read part"
+        )
         find.bind(transfer, Int64(number))
         return try find.rows { row throws(StoreFailure) in
             let part = PartRow(

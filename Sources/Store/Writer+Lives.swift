@@ -107,7 +107,9 @@ extension Writer {
 extension Writer {
     /// Transfers that a start finds open, with the number of their session.
     static func open(_ database: Database) throws(StoreFailure) -> [(Int64, Int64)] {
-        try database.rows("SELECT sequence, session FROM transfer WHERE completed IS NULL AND arrived=0", "find open transfers") {
+        try database.rows(
+            "SELECT sequence, session FROM transfer WHERE completed IS NULL AND arrived=0", "find open transfers"
+        ) {
             row throws(StoreFailure) in (row.integer(), row.integer())
         }
     }

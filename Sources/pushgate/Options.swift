@@ -5,10 +5,11 @@ import Glibc
 struct Options {
     /// Options that every way of serving takes.
     static let serving = [
-        "store", "local", "allow-uid", "allow-gid", "token-file", "drain", "log", "max-connections",
+        "store", "key-file", "local", "allow-uid", "allow-gid", "token-file", "drain", "log", "max-connections",
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
-        "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time", "keep-transfers", "keep-events",
+        "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time", "keep-transfers",
+        "keep-events",
     ]
     private static let switches: Set<String> = ["wait", "keep"]
 
@@ -87,6 +88,7 @@ struct Options {
         let store = self["store"] ?? Paths.store
         var configuration = Configuration(
             store: store, localDirectory: self["local"] ?? Paths.folder(of: store) + "/local")
+        configuration.keyFile = self["key-file"]
         try readCeilings(into: &configuration.ceilings)
         try readRetention(into: &configuration.retention)
         if let time = try duration("drain") { configuration.drainTime = time }

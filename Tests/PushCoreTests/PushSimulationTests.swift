@@ -85,7 +85,8 @@ import Testing
         for (place, row) in store.records.sorted(by: { $0.key < $1.key }) {
             let kind = store.outcomes[place]?.kind
             let isCancelled = store.transfers[place.transfer]?.life.cancelled != nil
-            #expect(kind?.isWritten == true || (kind == .unsent && isCancelled), "record \(place) ended as \(kind as Any)")
+            #expect(
+                kind?.isWritten == true || (kind == .unsent && isCancelled), "record \(place) ended as \(kind as Any)")
             guard kind?.isWritten == true, let id = row.internalID else { continue }
             last[id] = try JSONDocument(parsing: row.data).root["version"]?.numberText
         }
@@ -93,9 +94,12 @@ import Testing
         for (key, version) in last {
             let resource = key.hasPrefix("c") ? "contacts" : "companies"
             let known = store.ledger[SimulatedStore.key("", resource, key)]
-            #expect(known.flatMap { house.provider.records[resource]?[$0] }?.fields["version"] == .number(version), "\(key)")
+            #expect(
+                known.flatMap { house.provider.records[resource]?[$0] }?.fields["version"] == .number(version), "\(key)"
+            )
         }
-        let records = (house.provider.records["contacts"] ?? [:]).count + (house.provider.records["companies"] ?? [:]).count
+        let records =
+            (house.provider.records["contacts"] ?? [:]).count + (house.provider.records["companies"] ?? [:]).count
         #expect(records == last.count, "nothing is there that was never sent, and nothing twice")
         checkEvents(house)
     }

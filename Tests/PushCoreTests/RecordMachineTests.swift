@@ -192,7 +192,8 @@ private struct Walk {
         try begin()
         let (one, two, other) = (place(1, 0), place(1, 1), place(2, 0))
         try tell(
-            .accepted(Scene.transfer(1, records: 2), records: [record(1, 0, internalID: "x"), record(1, 1, internalID: "x")]),
+            .accepted(
+                Scene.transfer(1, records: 2), records: [record(1, 0, internalID: "x"), record(1, 1, internalID: "x")]),
             [one: [.planned], two: []])
         try tell(.cancelled(transfer: 1, at: 5))
         guard case .sweep(1, -1, _)? = effects.last else { throw Nothing() }
