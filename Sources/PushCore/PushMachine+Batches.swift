@@ -101,6 +101,8 @@ extension PushMachine {
         var targets: Set<String> = []
         var settled: [(Batch.Member, MemberEnd)] = []
         var kept: [Batch.Member] = []
+        let unconfirmed = Unconfirmed(
+            account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
         for (place, decision) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
@@ -118,7 +120,7 @@ extension PushMachine {
             if let collision = Self.collision(member, target: decision.target, batch.holders ?? [:]) {
                 member.warnings.append(collision)
             }
-            if member.hasSearched && member.remembered != nil {
+            if member.isMissed && decision.target != member.remembered {
                 member.warnings.append(
                     Warning(
                         .recordRecreated, "The record that was remembered for this internal_id is gone at the provider."
@@ -145,9 +147,13 @@ extension PushMachine {
         }
         batch.members = kept
         batches[id] = batch
-        let unconfirmed = Unconfirmed(
-            account: batch.account, resource: batch.key.resource, ids: batch.observed)
-        if kept.isEmpty {
+        intend(id, settled, unconfirmed)
+    }
+
+    /// What is left in the batch is to be written; `settled` has ended.
+    private mutating func intend(_ id: Int64, _ settled: [(Batch.Member, MemberEnd)], _ unconfirmed: Unconfirmed) {
+        guard let batch = batches[id] else { return }
+        if batch.members.isEmpty {
             release(id)
             settle(settled, intent: nil, unconfirmed: unconfirmed)
             plan(batch.account)
@@ -187,7 +193,9 @@ extension PushMachine {
                 continue
             }
             let kind = possible.first { $0.resource == schema.resource.name }
-            guard kind != nil || possible.isEmpty else {
+            // What the provider's description does not know is linked with everything, from either end.
+            let isCustom = !provider.resources.contains { $0.name == schema.resource.name }
+            guard kind != nil || possible.isEmpty || isCustom else {
                 warnings.append(
                     Warning(
                         .linkSkipped,

@@ -54,6 +54,9 @@ struct SimulatedStore {
                 let key = Self.key(row.namespace, row.resource, row.internalID)
                 if replaces || ledger[key] == nil { ledger[key] = row.providerID }
             }
+        case .part, .partsDropped, .partsExpired, .transferSized, .retryShifts, .retriesWritten, .errorsResolved,
+            .outcomesReplaced, .examples:
+            complaints.append("the machine does not order \(change)")
         case .session, .sessionDeleted, .consumer, .trim: break
         }
     }
