@@ -101,22 +101,6 @@ final class Intake {
         problems.append(ParamProblem(path: path, message: message, suggestion: suggestion))
     }
 
-    /// How to refuse the call after the first pass; nil: it is well formed.
-    func refusal(plan: SessionPlan) -> ((Responder) -> Void)? {
-        if !problems.isEmpty { return { [problems] responder in responder.invalid(problems) } }
-        guard !unknownAssociations.isEmpty else { return nil }
-        return { [unknownAssociations] responder in
-            responder.error(.associationTypeUnknown) { writer in
-                writer.key("problems")
-                writer.beginArray()
-                for problem in unknownAssociations { problem.write(to: &writer) }
-                writer.endArray()
-                writer.key("known")
-                writer.value(.array(plan.schemas.map { .string($0.key) }))
-            }
-        }
-    }
-
     // MARK: Second pass: rows
 
     /// Makes rows until the deadline or until a part is full; true when there are no more items.

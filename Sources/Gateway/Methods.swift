@@ -69,6 +69,7 @@ struct Methods {
             "retryTransfer": RetryMethods.retry,
             "listTransfers": TransferMethods.list,
             "cancelTransfer": TransferMethods.cancel,
+            "planTransfer": PlanMethods.plan,
             "getTransfer": ResultMethods.transfer,
             "getData": ResultMethods.data,
             "getErrors": ResultMethods.errors,
@@ -162,7 +163,9 @@ struct Methods {
         schema.endObject()
         var options = SchemaOptions()
         // Its items are checked in slices.
-        if name == "pushTransfer" || name == "appendTransfer" { options.externalArrays = ["/transfer_data"] }
+        if ["pushTransfer", "planTransfer", "appendTransfer"].contains(name) {
+            options.externalArrays = ["/transfer_data"]
+        }
         if name == "importIdentities" { options.externalArrays = ["/identities"] }
         return Method(
             name: name,

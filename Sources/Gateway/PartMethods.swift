@@ -202,14 +202,12 @@ private final class Append {
     }
 
     private func checked(_ intake: Intake, _ plan: SessionPlan) {
-        var refusal = intake.refusal(plan: plan)
+        guard !server.refuseFaults(of: intake, plan, responder) else { return entry.leave() }
         // Ordinals have 32 bits.
-        if Int(entry.row.allRecords) + intake.count > Int(Int32.max) {
-            let problem = ParamProblem(path: "/transfer_data", message: "A transfer has at most 2147483647 records.")
-            refusal = { responder in responder.invalid([problem]) }
-        }
-        if let refusal {
-            refusal(responder)
+        guard Int(entry.row.allRecords) + intake.count <= Int(Int32.max) else {
+            responder.invalid([
+                ParamProblem(path: "/transfer_data", message: "A transfer has at most 2147483647 records.")
+            ])
             return entry.leave()
         }
         // Cancelled in time, nothing of it is kept; later it goes on to its end, answered or not.

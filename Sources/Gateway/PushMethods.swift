@@ -15,6 +15,12 @@ struct ProgressWatcher {
 /// `pushTransfer`: from params to a kept transfer.
 enum PushMethods {
     static func push(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
+        if let problem = KeyedCall.problem(params) { return responder.invalid([problem]) }
+        if params["plan_id"] != nil {
+            return PlanApplication(server: server, params: params, responder: responder).begin()
+        }
+        let missing = PlanMethods.missing(params)
+        guard missing.isEmpty else { return responder.invalid(missing) }
         guard let session = server.session(params["session_id"]?.string ?? "") else {
             return responder.error(.sessionNotFound)
         }
@@ -22,7 +28,6 @@ enum PushMethods {
         guard let schemaPlace = session.plan.schemaPlace(for: type) else {
             return unknownType(type, session.plan, responder)
         }
-        if let problem = KeyedCall.problem(params) { return responder.invalid([problem]) }
         guard server.hasSpace(responder) else { return }
         let push = Push(
             server: server, session: session, schemaPlace: schemaPlace, params: params, responder: responder)
@@ -140,10 +145,7 @@ private final class Push {
     }
 
     private func checked() {
-        if let refusal = intake.refusal(plan: session.plan) {
-            giveUp()
-            return refusal(responder)
-        }
+        guard !server.refuseFaults(of: intake, session.plan, responder) else { return giveUp() }
         row.allRecords = Int32(clamping: intake.count)
         if intake.count > Self.direct { direct = nil }
         // Cancelled in time, nothing of it is kept. Later it goes on to its end, answered or not: half of it on disk would

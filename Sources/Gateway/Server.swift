@@ -71,6 +71,12 @@ package final class Server {
     let parts: PartBook
     /// Transfers that a caller is resolving records of.
     let resolving = Turnstile()
+    /// Plans that are being made, by their sequence.
+    var plannings: [Int64: Planning] = [:]
+    /// Plans that are kept, oldest first.
+    var plans: [StoredState.PlanAge]
+    /// Plans that are being applied, by their id as it was given, and who waits for it.
+    var applyingPlans: [String: [() -> Void]] = [:]
     var lastTransfer: Int64
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]
@@ -122,6 +128,7 @@ package final class Server {
         parts = PartBook(store.state.openParts)
         lastTransfer = store.state.lastTransfer
         consumers = store.state.consumers
+        plans = store.state.plans
         wire()
     }
 
@@ -309,6 +316,7 @@ package final class Server {
         guard clockWatch.mayExpire(monotonic: now) else { return }
         expireParts()
         expireSessions()
+        expirePlans()
         events.trim(wall, configuration.retention) { [self] changes in turn.commit(changes) {} }
     }
 
@@ -336,6 +344,7 @@ package final class Server {
         for listener in listeners { listener.close() }
         listeners = []
         driver.isDraining = true
+        for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
                 writer.beginObject()

@@ -37,29 +37,6 @@ struct TransferAnswer {
     }
 
     private func answer(_ row: TransferRow, duplicate: Bool, completed: Bool?) {
-        let cursor = Cursor(store: server.events.storeID, packed: row.cursor).text
-        responder.object { writer in
-            writer.key("success")
-            writer.bool(true)
-            writer.key("transfer_id")
-            writer.string(row.id.text)
-            writer.key("statistics")
-            writer.string("getStatistics?transfer_id=" + row.id.text)
-            writer.key("event_cursor")
-            writer.string(cursor)
-            if duplicate {
-                writer.key("duplicate")
-                writer.bool(true)
-            }
-            if let completed {
-                writer.key("completed")
-                writer.bool(completed)
-            }
-            more(&writer)
-            if !warnings.isEmpty {
-                writer.key("warnings")
-                writer.raw(Warning.text(warnings))
-            }
-        }
+        responder.pushed(row, duplicate: duplicate, completed: completed, warnings: warnings, more: more)
     }
 }

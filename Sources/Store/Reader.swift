@@ -65,6 +65,9 @@ final class Reader {
                 try retryable(of: transfer, after: after, selection, bytes: bytes)
             case .unresolved(let transfer, let index, let internalID, let limit):
                 try unresolved(of: transfer, index: index, internalID: internalID, limit: limit)
+            case .plan(let id): .plan(try plan(id: id))
+            case .planned(let sequence, let offset, let limit, let bytes):
+                .planned(try planned(of: sequence, from: offset, Allowance(rows: limit, bytes: bytes)))
             case .events(let after, let filter, let limit, let bytes):
                 try events(after: after, filter, Allowance(rows: limit, bytes: bytes))
             case .confirmed(let scope, let resource, let internalIDs, let ids):

@@ -185,6 +185,10 @@ struct Removal {
             "SELECT ordinal, 0 FROM retried WHERE transfer=?1 ORDER BY ordinal",
             "DELETE FROM retried WHERE transfer=?1 AND ordinal<=?2"
         ),
+        (
+            "SELECT ordinal, length(content) FROM planned WHERE transfer=?1 ORDER BY ordinal",
+            "DELETE FROM planned WHERE transfer=?1 AND ordinal<=?2"
+        ),
     ]
 
     private func removeTransferRow(_ sequence: Int64) throws(StoreFailure) {
