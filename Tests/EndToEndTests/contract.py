@@ -11,7 +11,6 @@ CANNOT_BE_SHOWN = {
     "forbidden": "a transcript has one user; hostile_peers.py shows it as another one",
     "deadline_exceeded": "the gateway keeps no deadline of a call; clients say it when theirs is over, as their tests show",
     "session_not_configured": "the embedded provider needs no credentials",
-    "cursor_expired": "events are kept for days",
     "internal": "it would be a fault of the gateway",
 }
 # Codes that may answer any call whatever its method lists: they belong to the line or the connection.
