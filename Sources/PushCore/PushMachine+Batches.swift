@@ -91,7 +91,7 @@ extension PushMachine {
         if needsSearch { return lookUp(id) }
         let held = batch.holders == nil ? newlyHeld(batch, decisions) : []
         if !held.isEmpty { return readHolders(id, held) }
-        carryOut(id, decisions)
+        carryOut(id, batch.asPlanned(decisions))
     }
 
     private mutating func carryOut(_ id: Int64, _ decisions: [Decision]) {
@@ -99,10 +99,9 @@ extension PushMachine {
         var targets: Set<String> = []
         var settled: [(Batch.Member, MemberEnd)] = []
         var kept: [Batch.Member] = []
-        for (place, made) in decisions.enumerated() {
+        for (place, decision) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
-            let decision = member.record.planned?.check(made, batch.answer, member.record) ?? made
             if let target = decision.target, !targets.insert(target).inserted {
                 // A second version of one provider record: it is compared with what the first one leaves behind.
                 lanes[batch.account]?.advance(recordPlace, .putBack)
