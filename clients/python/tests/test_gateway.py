@@ -142,8 +142,7 @@ class Served(unittest.TestCase):
             for n in range(6):
                 pushed.append(client.push(session, "crm-contact", [{"data": {"first_name": "%d" % n}}]).id)
                 if n % 2:
-                    self.gateway.stop(signal.SIGKILL)
-                    threading.Timer(0.05, self.gateway.start).start()
+                    self.gateway.crash()
                 seen.append(events.next(20.0).data["transfer_id"])
         self.assertEqual(seen, pushed)
 
