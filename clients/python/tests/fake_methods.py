@@ -216,7 +216,7 @@ class MoreMethods:
         answer: Json = {"success": True, "transfer_id": params["transfer_id"], "resolved": len(named)}
         for index in named:
             transfer["rows"][index].update(id=params.get("id"), outcome=outcome)
-        if params["resolution"] == "push_again":
+        if named and params["resolution"] == "push_again":
             records = [transfer["body"]["transfer_data"][index] for index in named]
             body = {**transfer["body"], "transfer_data": records}
             self.uncertain.clear()
@@ -299,7 +299,12 @@ class MoreMethods:
         keys = [key for key in sorted(self.ids) if key[0] == (kind or key[0]) and list(key) > start]
         limit = min(params.get("limit", 1000), self.page_cut)
         rows = [
-            {"endgrate_type": key[0], "internal_id": key[1], "id": self.ids[key], "confirmed_at": "2025-01-01T00:00:00Z"}
+            {
+                "endgrate_type": key[0],
+                "internal_id": key[1],
+                "id": self.ids[key],
+                "confirmed_at": "2025-01-01T00:00:00Z",
+            }
             for key in keys[:limit]
         ]
         following = {"next": json.dumps(list(keys[limit - 1]))} if len(keys) > limit else {}

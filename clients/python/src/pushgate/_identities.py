@@ -36,6 +36,8 @@ class Import:
     def item(pair: Pair) -> Mapping[str, str]:
         if isinstance(pair, Mapping):
             return pair
+        if isinstance(pair, str):
+            raise TypeError("an identity is a pair (internal id, provider id), not %r" % (pair,))
         internal_id, provider_id = pair
         return {"internal_id": internal_id, "id": provider_id}
 
