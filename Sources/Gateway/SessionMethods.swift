@@ -53,7 +53,7 @@ enum SessionMethods {
         } catch {
             return refuse(error, responder)
         }
-        let warnings = warnings(server, params, plan, definition.root)
+        let warnings = warnings(server, params, plan)
         if let existing, definition.changed.isEmpty {
             row = existing.row
             return answer(responder, row, created: false, changed: [], warnings)
@@ -75,7 +75,7 @@ enum SessionMethods {
     /// Members that make the session what it is; the rest of the params is not kept.
     private static let kept: [String] = [
         "provider", "schema", "account", "namespace", "settings", "default_upsert", "passthrough_fields",
-        "unknown_properties", "match", "freshness", "save_session", "method", "label",
+        "unknown_properties", "match", "freshness", "max_age", "on_deleted", "skip_null", "save_session", "method", "label",
     ]
 
     /// The definition that is kept. Of a named session that exists, omitted members stay as they are (K20).
@@ -98,7 +98,7 @@ enum SessionMethods {
     }
 
     private static func warnings(
-        _ server: Server, _ params: JSONView, _ plan: SessionPlan, _ definition: JSONView
+        _ server: Server, _ params: JSONView, _ plan: SessionPlan
     ) -> [Warning] {
         var warnings: [Warning] = []
         for (name, text) in server.methods["initiateSession"]?.warned ?? [] where params[name: name] != nil {
@@ -112,7 +112,7 @@ enum SessionMethods {
                         "No field of \(plan.provider.displayName) takes \"\(property)\" of \(schema.key)."))
             }
         }
-        for field in SessionPlan.unknownMatchFields(definition, schemas: plan.schemas) {
+        for field in plan.unknownMatchFields(plan.options.match ?? []) {
             warnings.append(
                 Warning(.matchKeyUnknown, "No schema of the session can match by \"\(field)\".", path: "/match"))
         }

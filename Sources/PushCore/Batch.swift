@@ -18,6 +18,12 @@ struct Batch: Sendable {
         var links: [LinkTarget] = []
         var hasSearched = false
         var warnings: [Warning] = []
+        /// Its state is known to be as pushed, without asking the provider.
+        var confirmed: ConfirmedState?
+        /// Since when what is said of its state was so, at the least: milliseconds since 1970.
+        var asOf: Int64 = 0
+        /// The record to be updated as it was read; only kept when its state will be.
+        var known: KnownRecord?
         /// Set when it is to be written: nil creates.
         var write: Write?
 
@@ -34,6 +40,12 @@ struct Batch: Sendable {
     var members: [Member]
     var stage = Stage.readingLedger
     var answer = LookupAnswer()
+    /// When the first look-up was answered: milliseconds since 1970.
+    var readAt: Int64?
+    /// Provider records whose confirmed state is about to be taken back.
+    var doubtful: Set<String> = []
+    /// Who is remembered for the provider's records; nil when not asked yet.
+    var holders: [String: Set<String>]?
     /// The look-up under way.
     var question: LookupRequest?
     /// What the provider has answered for; what it does not mention is not there.
@@ -65,7 +77,7 @@ struct Batch: Sendable {
         var seen = askedSearches
         var named = askedIDs
         let ceiling = members.first?.record.plan.provider.readBatch ?? 1
-        for member in members where member.record.refusals.isEmpty {
+        for member in members where member.record.refusals.isEmpty && member.confirmed == nil {
             if let id = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered) {
                 if ids.count + searches.count < ceiling, named.insert(id).inserted { ids.append(id) }
             } else {
@@ -85,6 +97,9 @@ struct Batch: Sendable {
         askedSearches.formUnion(question?.searches ?? [])
         question = nil
     }
+
+    /// All that the provider was asked about: what is known of it from before may be over.
+    var observed: Set<String> { askedIDs.union(answer.records.keys) }
 
     func request() -> WriteRequest {
         WriteRequest(

@@ -95,7 +95,7 @@ private struct Preparation {
                     if let first = value.elements.lazy.compactMap({ $0[name: entry] }).first(where: { !$0.isNull }) {
                         fromEntries.append(PreparedField(name: rule.field, value: first, mode: rule.mode))
                     }
-                } else {
+                } else if !(value.isNull && plan.options.skipsNull) {
                     flat.insert(rule.field)
                     fields.append(PreparedField(name: rule.field, value: value, mode: rule.mode))
                 }
@@ -121,7 +121,7 @@ private struct Preparation {
         guard !schema.knowsProperty.contains(name) else { return }
         let meant = DidYouMean.nearest(name, among: schema.knowsProperty.sorted())
         let hint = meant.map { " Did you mean \"\($0)\"?" } ?? ""
-        if plan.warnsOfUnknown {
+        if plan.options.warnsOfUnknown {
             warnings.append(
                 Warning(
                     .unknownProperty,
