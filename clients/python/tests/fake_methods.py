@@ -61,7 +61,8 @@ class MoreMethods:
 
     def do_getConfiguration(self, peer: Any, params: Json, after: After) -> Json:
         session = self._session(params)
-        return {"success": True, "session_id": params["session_id"], "schemas": session["schema"]}
+        schemas = {schema["endgrate_type"]: {"schema": schema} for schema in session["schema"]}
+        return {"success": True, "session_id": params["session_id"], "schemas": schemas}
 
     def do_listSessions(self, peer: Any, params: Json, after: After) -> Json:
         rows = [{"session_id": name, "name": session.get("name")} for name, session in self.sessions.items()]
@@ -105,6 +106,9 @@ class MoreMethods:
 
     def _take(self, session: str, body: Json, **extra: Any) -> Json:
         transfer_id = "%024x" % (0x1000 + len(self.transfers))
+        uncertain = set(self.uncertain)
+        if self.sessions[session].get("settings", {}).pop("faults", None):
+            uncertain = {0}
         answer = {
             "success": True,
             "transfer_id": transfer_id,
@@ -120,7 +124,7 @@ class MoreMethods:
             "rows": [],
             "errors": [],
             "completed": False,
-            "uncertain": set(self.uncertain),
+            "uncertain": uncertain,
             "token": None,
             **extra,
         }
@@ -129,7 +133,9 @@ class MoreMethods:
     def _start(self, transfer_id: str, peer: Any, params: Json, after: After) -> None:
         if "progress_token" in params:
             self.transfers[transfer_id]["token"] = (peer, params["progress_token"])
-        if not self.hold and "parts" not in self.transfers[transfer_id]:
+        transfer = self.transfers[transfer_id]
+        slow = "latency_ms" in self.sessions[transfer["session"]].get("settings", {})
+        if not self.hold and not slow and "parts" not in transfer:
             after.append(lambda: self.finish(transfer_id))
 
     def settled(self, transfer: Json) -> None:
@@ -332,10 +338,10 @@ class MoreMethods:
     # -- catalogue and control --
 
     def do_getIntegrations(self, peer: Any, params: Json, after: After) -> Json:
-        return {"success": True, "integrations": [{"provider": "local"}]}
+        return {"providers": [{"name": "local"}]}
 
     def do_getTypes(self, peer: Any, params: Json, after: After) -> Json:
-        return {"success": True, "types": [{"endgrate_type": "crm-contact"}]}
+        return {"types": [{"endgrate_type": "crm-contact"}]}
 
     def do_health(self, peer: Any, params: Json, after: After) -> Json:
         return {"live": True, "ready": True, "checks": []}
