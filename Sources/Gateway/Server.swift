@@ -71,6 +71,7 @@ package final class Server {
     var lastTransfer: Int64
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]
+    private var clockWatch = ClockWatch()
     /// The user that the gateway runs as.
     let ownUser = geteuid()
 
@@ -295,8 +296,13 @@ package final class Server {
     private func everySecond() {
         let now = loop.now
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
+        let wall = loop.wallClockMilliseconds()
+        if let jump = clockWatch.look(wall: wall, monotonic: now) {
+            log.warning("the clock was set forward; nothing expires for an hour", ("jump_ms", String(jump)))
+        }
+        guard clockWatch.mayExpire(monotonic: now) else { return }
         expireSessions()
-        events.trim(loop.wallClockMilliseconds()) { [self] changes in turn.commit(changes) {} }
+        events.trim(wall) { [self] changes in turn.commit(changes) {} }
     }
 
     var uptimeMilliseconds: UInt64 { (loop.now - started) / 1_000_000 }

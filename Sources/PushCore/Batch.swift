@@ -27,6 +27,12 @@ struct Batch: Sendable {
         /// Set when it is to be written: nil creates.
         var write: Write?
 
+        /// It goes by a memory, and what is remembered is made again if it is gone; whether or not there was something to
+        /// look for it by.
+        var isMissed: Bool {
+            remembered != nil && record.row.givenID == nil && record.plan.options.onDeleted == .recreate
+        }
+
         struct Write: Sendable {
             var target: String?
             var fields: [Int]
@@ -98,8 +104,15 @@ struct Batch: Sendable {
         question = nil
     }
 
-    /// All that the provider was asked about: what is known of it from before may be over.
-    var observed: Set<String> { askedIDs.union(answer.records.keys) }
+    /// Records that were read to be decided upon: what was known of them from before may be over. Those that a search
+    /// came upon and that none of the members turned out to be do not count: else namesakes would never be trusted.
+    func observed(_ decisions: [Decision]) -> Set<String> {
+        var ids = askedIDs
+        for (member, decision) in zip(members, decisions) where member.confirmed == nil {
+            if let target = decision.target { ids.insert(target) }
+        }
+        return ids
+    }
 
     func request() -> WriteRequest {
         WriteRequest(

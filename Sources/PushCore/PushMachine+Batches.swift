@@ -99,6 +99,8 @@ extension PushMachine {
         var targets: Set<String> = []
         var settled: [(Batch.Member, MemberEnd)] = []
         var kept: [Batch.Member] = []
+        let unconfirmed = Unconfirmed(
+            account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
         for (place, decision) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
@@ -111,7 +113,7 @@ extension PushMachine {
             if let collision = Self.collision(member, target: decision.target, batch.holders ?? [:]) {
                 member.warnings.append(collision)
             }
-            if member.hasSearched && member.remembered != nil {
+            if member.isMissed && decision.target != member.remembered {
                 member.warnings.append(
                     Warning(
                         .recordRecreated, "The record that was remembered for this internal_id is gone at the provider."
@@ -138,8 +140,6 @@ extension PushMachine {
         }
         batch.members = kept
         batches[id] = batch
-        let unconfirmed = Unconfirmed(
-            account: batch.account, resource: batch.key.resource, ids: batch.observed)
         if kept.isEmpty {
             release(id)
             settle(settled, intent: nil, unconfirmed: unconfirmed)
@@ -180,7 +180,9 @@ extension PushMachine {
                 continue
             }
             let kind = possible.first { $0.resource == schema.resource.name }
-            guard kind != nil || possible.isEmpty else {
+            // What the provider's description does not know is linked with everything, from either end.
+            let isCustom = !provider.resources.contains { $0.name == schema.resource.name }
+            guard kind != nil || possible.isEmpty || isCustom else {
                 warnings.append(
                     Warning(
                         .linkSkipped,
