@@ -116,7 +116,7 @@ export class Desk {
   }
 
   #transferUnder(key) {
-    return this.transfers.get(this.keys.get(key));
+    return key === undefined ? undefined : this.transfers.get(this.keys.get(key));
   }
 
   #take({ session_id: session, endgrate_type: type }, records, about, said, body) {
