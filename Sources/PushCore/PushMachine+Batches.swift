@@ -101,9 +101,10 @@ extension PushMachine {
         var kept: [Batch.Member] = []
         let unconfirmed = Unconfirmed(
             account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
-        for (place, decision) in decisions.enumerated() {
+        for (place, made) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
+            let decision = member.record.planned?.check(made, batch.answer, member.record) ?? made
             if let target = decision.target, !targets.insert(target).inserted {
                 // A second version of one provider record: it is compared with what the first one leaves behind.
                 lanes[batch.account]?.advance(recordPlace, .putBack)
