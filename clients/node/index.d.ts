@@ -268,6 +268,7 @@ export interface PushOptions extends RecordOptions, WaitOptions {
 export interface PartsOptions extends RecordOptions, WaitOptions {
   /** Records in one part, unless its line is full before. Default 1,000. */
   partRecords?: number;
+  bypassRateLimit?: boolean;
 }
 
 export interface PageOptions {

@@ -51,16 +51,17 @@ class Options(WithGateway):
     def test_the_options_of_a_push_go_out_by_their_names_on_the_wire(self) -> None:
         client = self.client()
         session = self.session(client)
-        options: pushgate.PushOptions = {
+        options: pushgate.RecordOptions = {
             "freshness": "ledger", "max_age": 60, "match": ["email"], "on_deleted": "skip",
-            "unknown_properties": "warn", "skip_null": True, "sample_data": True, "disable_upsert": True,
+            "unknown_properties": "warn", "skip_null": True, "disable_upsert": True,
         }  # fmt: skip
-        client.push(session, "crm-contact", CONTACTS, **options)
+        client.push(session, "crm-contact", CONTACTS, sample_data=True, **options)
         client.push_parts(session, "crm-contact", CONTACTS, **options)
         client.plan(session, "crm-contact", CONTACTS, **options)
         for method in ("pushTransfer", "beginTransfer", "planTransfer"):
             (params,) = self.gateway.called(method)
             self.assertEqual({name: params[name] for name in options}, options, method)
+        self.assertTrue(self.gateway.called("pushTransfer")[0]["sample_data"])
 
 
 class Parts(WithGateway):

@@ -44,9 +44,15 @@ class Definition(unittest.TestCase):
                 self.assertTrue(callable(getattr(client, renamed.get(name, name), None)), method["name"])
 
     def test_every_option_of_a_push_has_its_place(self) -> None:
-        params = {p["name"] for m in self.document["methods"] if m["name"] == "pushTransfer" for p in m["params"]}
-        arguments = {"plan_id", "session_id", "endgrate_type", "transfer_data", "idempotency_key"}
-        self.assertEqual(params - arguments, set(pushgate.PushOptions.__annotations__))
+        params = {method["name"]: {param["name"] for param in method["params"]} for method in self.document["methods"]}
+        records = {"plan_id", "session_id", "endgrate_type", "transfer_data", "idempotency_key", "limit", "offset"}
+        for method, options in (
+            ({"pushTransfer"}, pushgate.PushOptions),
+            ({"beginTransfer", "commitTransfer"}, pushgate.PartsOptions),
+            ({"planTransfer"}, pushgate.RecordOptions),
+        ):
+            known = set().union(*(params[name] for name in method)) - records - {"transfer_id", "parts"}
+            self.assertEqual(known, set(options.__annotations__), method)
 
     def test_the_ceilings_that_the_client_keeps_are_those_of_the_gateway(self) -> None:
         ceilings = {ceiling["name"]: ceiling["default"] for ceiling in self.document["x-ceilings"]}
@@ -80,7 +86,7 @@ class Definition(unittest.TestCase):
             calls = [call for call in gateway.calls if call[0] != "silent"]
         seen: Set[str] = set()
         for method, params in calls:
-            self.assertIn(method, allowed)
+            self.assertIn(method, set(allowed))
             seen.add(method)
             required = {param["name"] for param in allowed[method] if param.get("required")}
             self.assertLessEqual(set(params), {param["name"] for param in allowed[method]}, method)

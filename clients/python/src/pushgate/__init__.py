@@ -14,7 +14,7 @@ from . import _errors
 from ._client import Client
 from ._errors import *  # noqa: F403
 from ._events import Event
-from ._options import PushOptions
+from ._options import PartsOptions, PushOptions, RecordOptions
 from ._plan import Plan
 from ._push import mint_key
 from ._subscription import Subscription
@@ -24,8 +24,10 @@ from ._version import __version__
 __all__ = [
     "Client",
     "Event",
+    "PartsOptions",
     "Plan",
     "PushOptions",
+    "RecordOptions",
     "Resolution",
     "Subscription",
     "Transfer",

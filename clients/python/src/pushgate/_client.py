@@ -34,7 +34,7 @@ from ._transport import Pipes, connect
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._options import PushOptions
+    from ._options import PartsOptions, PushOptions, RecordOptions
 
 __all__ = ["Client", "hello_params"]
 
@@ -227,7 +227,7 @@ class Client(Lists):
         timeout: Optional[float] = None,
         progress: Optional[Progress] = None,
         idempotency_key: Optional[str] = None,
-        **options: "Unpack[PushOptions]",
+        **options: "Unpack[PartsOptions]",
     ) -> Transfer:
         """As `push`, but one transfer whatever its size: its records travel in parts, and it begins when all are there.
 
@@ -276,7 +276,7 @@ class Client(Lists):
         *,
         page: int = 250,
         timeout: Optional[float] = None,
-        **options: "Unpack[PushOptions]",
+        **options: "Unpack[RecordOptions]",
     ) -> Plan:
         """What a push of these records would do; nothing is written at the provider. `Plan.apply` does it.
 

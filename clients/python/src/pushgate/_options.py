@@ -2,11 +2,11 @@
 
 from typing import Any, Dict, List, Literal, Mapping, TypedDict
 
-__all__ = ["PushOptions", "given"]
+__all__ = ["PartsOptions", "PushOptions", "RecordOptions", "given"]
 
 
-class PushOptions(TypedDict, total=False):
-    """Options of `push`, `push_parts` and `plan`. Left out, what the session says holds."""
+class RecordOptions(TypedDict, total=False):
+    """Options of `plan`, and the others' too. Left out, what the session says holds."""
 
     freshness: Literal["force", "verify", "ledger"]
     """How a record that exists is compared: `force` always writes, `verify` reads it at the provider first and writes
@@ -21,14 +21,24 @@ class PushOptions(TypedDict, total=False):
     """What a property is that the schema does not have: an error of its record, or a warning."""
     skip_null: bool
     """A null is as good as absent: it clears nothing."""
-    sample_data: bool
-    """The records are only taken as examples for the mapping; nothing is sent."""
     disable_upsert: bool
     """Do not recognise records by match keys; `id` and `internal_id` still do."""
+
+
+class PartsOptions(RecordOptions, total=False):
+    """Options of `push_parts`."""
+
     bypass_rate_limit: bool
     synchronous: bool
     """The gateway answers when the transfer is completed."""
     progress_token: str
+
+
+class PushOptions(PartsOptions, total=False):
+    """Options of `push`."""
+
+    sample_data: bool
+    """The records are only taken as examples for the mapping; nothing is sent."""
 
 
 def given(members: Mapping[str, Any], **optional: Any) -> Dict[str, Any]:

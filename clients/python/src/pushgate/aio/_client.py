@@ -36,7 +36,7 @@ from ._transfer import Progress, Transfer
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .._options import PushOptions
+    from .._options import PartsOptions, PushOptions, RecordOptions
 
 __all__ = ["Client"]
 
@@ -215,7 +215,7 @@ class Client(Lists):
         timeout: Optional[float] = None,
         progress: Optional[Progress] = None,
         idempotency_key: Optional[str] = None,
-        **options: "Unpack[PushOptions]",
+        **options: "Unpack[PartsOptions]",
     ) -> Transfer:
         """As `push`, but one transfer whatever its size: its records travel in parts, and it begins when all are there.
 
@@ -264,7 +264,7 @@ class Client(Lists):
         *,
         page: int = 250,
         timeout: Optional[float] = None,
-        **options: "Unpack[PushOptions]",
+        **options: "Unpack[RecordOptions]",
     ) -> Plan:
         """What a push of these records would do; nothing is written at the provider. `Plan.apply` does it.
 
