@@ -356,7 +356,7 @@ class FakeGateway(MoreMethods):
         for other, children in record.get("associations", {}).items():
             links[other] = [self._id_of(other, child) for child in children]
         data = record.get("data", {})
-        lenient = self.sessions[transfer["session"]].get("unknown_properties") == "warn"
+        lenient = self.sessions.get(transfer["session"], {}).get("unknown_properties") == "warn"
         failed = data.get("email") == "not an address" or ("emial" in data and not lenient)
         nothing = failed or transfer.get("cancelled", False) or index in transfer["uncertain"]
         row = {

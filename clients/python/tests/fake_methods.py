@@ -107,7 +107,7 @@ class MoreMethods:
     def _take(self, session: str, body: Json, **extra: Any) -> Json:
         transfer_id = "%024x" % (0x1000 + len(self.transfers))
         uncertain = set(self.uncertain)
-        if self.sessions[session].get("settings", {}).pop("faults", None):
+        if self.sessions.get(session, {}).get("settings", {}).pop("faults", None):
             uncertain = {0}
         answer = {
             "success": True,
@@ -134,7 +134,7 @@ class MoreMethods:
         if "progress_token" in params:
             self.transfers[transfer_id]["token"] = (peer, params["progress_token"])
         transfer = self.transfers[transfer_id]
-        slow = "latency_ms" in self.sessions[transfer["session"]].get("settings", {})
+        slow = "latency_ms" in self.sessions.get(transfer["session"], {}).get("settings", {})
         if not self.hold and not slow and "parts" not in transfer:
             after.append(lambda: self.finish(transfer_id))
 
