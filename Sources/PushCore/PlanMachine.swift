@@ -251,7 +251,9 @@ package struct PlanMachine: Sendable {
                 decided[member.batch, default: []].append(member)
             }
         }
-        if let id = pending.intentOf, sizes[id] == nil { decided[id, default: []] += machine.batches[id]?.members ?? [] }
+        if let id = pending.intentOf, sizes[id] == nil {
+            decided[id, default: []] += machine.batches[id]?.members ?? []
+        }
         for (batch, members) in decided.sorted(by: { $0.key < $1.key }) {
             sizes[batch] = Int32(members.count)
             guard let resource = members.first?.record.schema.resource.name else { continue }

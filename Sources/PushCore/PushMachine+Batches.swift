@@ -115,10 +115,7 @@ extension PushMachine {
                 member.warnings.append(collision)
             }
             if member.isMissed && decision.target != member.remembered {
-                member.warnings.append(
-                    Warning(
-                        .recordRecreated, "The record that was remembered for this internal_id is gone at the provider."
-                    ))
+                member.warnings.append(Self.recreated)
             }
             switch decision {
             case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
@@ -126,10 +123,7 @@ extension PushMachine {
                 member.write = Batch.Member.Write(target: target, fields: fields)
                 if member.record.trustsLedger { member.known = batch.answer.records[target] }
             case .skip:
-                member.warnings.append(
-                    Warning(
-                        .recordDeleted,
-                        "The record that was remembered for this internal_id is gone at the provider; it was left so."))
+                member.warnings.append(Self.leftDeleted)
                 settled.append((member, .skipped))
             case .unchanged(let known): settled.append((member, .unchanged(known)))
             case .refuse(let failures): settled.append((member, .refused(failures)))
@@ -155,6 +149,11 @@ extension PushMachine {
             plan: batches[id]?.planText() ?? [])
         settle(settled, intent: (row, id), unconfirmed: unconfirmed)
     }
+
+    private static let recreated = Warning(
+        .recordRecreated, "The record that was remembered for this internal_id is gone at the provider.")
+    private static let leftDeleted = Warning(
+        .recordDeleted, "The record that was remembered for this internal_id is gone at the provider; it was left so.")
 
     /// Records that a parent is linked to; what cannot be linked becomes a warning.
     func links(
