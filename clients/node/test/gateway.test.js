@@ -231,7 +231,7 @@ test("a plan is what applying does, also after a restart", { skip }, async (t) =
 test("what failed is retried, cancelled and resolved", { skip }, async (t) => {
   const client = await ways.socket(t);
   const { session_id: session } = await client.initiateSession(definition);
-  const refused = await client.push(session, "crm-contact", [...people(1), { internal_id: "bad", data: { emial: "b@example.com" } }]);
+  const refused = await client.push(session, "crm-contact", [...people(1), { internal_id: "bad", data: { first_name: "B", emial: "b@example.com" } }]);
   await client.updateSession({ session_id: session, unknown_properties: "warn" });
   const retry = await refused.retry();
   assert.deepEqual((await collect(retry.data())).map(({ internal_id: id, outcome }) => [id, outcome]), [["bad", "created"]]);

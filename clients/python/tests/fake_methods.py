@@ -65,7 +65,10 @@ class MoreMethods:
         return {"success": True, "session_id": params["session_id"], "schemas": schemas}
 
     def do_listSessions(self, peer: Any, params: Json, after: After) -> Json:
-        rows = [{"session_id": name, "name": session.get("name")} for name, session in self.sessions.items()]
+        rows = [
+            {"session_id": name, **({"name": session["name"]} if "name" in session else {})}
+            for name, session in self.sessions.items()
+        ]
         rows, meta = self._page(rows, params)
         return {"success": True, "meta": meta, "sessions": rows}
 

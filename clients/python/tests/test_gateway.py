@@ -255,7 +255,8 @@ class Served(unittest.TestCase):
         client = self.client()
         session = self.session(client)
         names = ["emial" if n % 5 else "email" for n in range(10)]
-        records = [{"internal_id": "p%d" % n, "data": {name: "%d@x.org" % n}} for n, name in enumerate(names)]
+        data = [{"first_name": "P", name: "%d@x.org" % n} for n, name in enumerate(names)]
+        records = [{"internal_id": "p%d" % n, "data": one} for n, one in enumerate(data)]
         transfer = client.push(session, "crm-contact", records)
         self.assertEqual(transfer.summary["refused"], 8)
         client.update_session(session, unknown_properties="warn")
