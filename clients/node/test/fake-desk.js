@@ -303,7 +303,7 @@ export class Desk {
 const control = {
   getEvents: () => ({ events: [], cursor: "c1", oldest: "c1", latest: "c1", gap: null }),
   getTypes: () => ({ types: [{ endgrate_type: "crm-contact" }] }),
-  getIntegrations: () => ({ providers: [{ name: "local" }] }),
+  getIntegrations: () => ({ providers: [{ provider: { name: "local" } }] }),
   health: () => ({ live: true, ready: true, checks: [] }),
   stats: () => ({ connections: 1 }),
   drain: () => ({ success: true }),
