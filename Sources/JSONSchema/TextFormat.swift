@@ -69,8 +69,8 @@ extension UnsafeRawBufferPointer {
 
 // MARK: - Dates and times, RFC 3339 section 5.6
 
-enum TimeText {
-    static func isDate(_ text: UnsafeRawBufferPointer) -> Bool {
+package enum TimeText {
+    package static func isDate(_ text: UnsafeRawBufferPointer) -> Bool {
         guard text.count == 10, text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"),
             let century = two(text, 0), let years = two(text, 2), let month = two(text, 5), let day = two(text, 8)
         else { return false }
@@ -83,7 +83,7 @@ enum TimeText {
 
     static func isTime(_ text: UnsafeRawBufferPointer) -> Bool { isTime(text, needsOffset: true) }
 
-    static func isDateTime(_ text: UnsafeRawBufferPointer, isLenient: Bool) -> Bool {
+    package static func isDateTime(_ text: UnsafeRawBufferPointer, isLenient: Bool) -> Bool {
         guard text.count > 11, isDate(text.part(0..<10)) else { return false }
         let time = text.part(11..<text.count)
         if text[10] | 0x20 == UInt8(ascii: "t") { return isTime(time, needsOffset: true) }

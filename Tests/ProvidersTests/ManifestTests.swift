@@ -29,10 +29,19 @@ import Testing
         let local = try Self.local()
         #expect(local.name == "local" && local.recoveryClass == .keyed && local.fieldsMember == "fields")
         #expect(local.readBatch >= local.writeBatch && local.hasOpenResources)
-        #expect(local.resources.map(\.name) == ["contacts", "companies", "deals", "activities"])
         #expect(
-            local.resources.map(\.endgrateType) == ["crm-contact", "crm-company", "crm-deal", "crm-activity"])
-        #expect(local.resources.allSatisfy { $0.hasOpenFields && $0.links.count == 4 })
+            local.resources.map(\.name) == [
+                "contacts", "companies", "deals", "activities", "leads", "notes", "tasks", "products", "customers",
+                "invoices", "payments", "accounting_products",
+            ])
+        #expect(
+            local.resources.map(\.endgrateType) == [
+                "crm-contact", "crm-company", "crm-deal", "crm-activity", "crm-lead", "crm-note", "crm-task",
+                "crm-product", "accounting-customer", "accounting-invoice", "accounting-payment", "accounting-product",
+            ])
+        #expect(local.resources.allSatisfy { $0.hasOpenFields && !$0.links.isEmpty })
+        // Only these two rules are published; invented ones would merge records (D9).
+        #expect(local.resources.filter { !$0.matchRules.isEmpty }.map(\.name) == ["contacts", "companies"])
     }
 
     @Test func aContactIsMatchedByEmailThenPhoneThenName() throws {
@@ -57,7 +66,7 @@ import Testing
         #expect(provider.url == "" && provider.image == "" && provider.fieldsMember == nil)
         #expect(!provider.hasOpenResources && !provider.resources[0].hasOpenFields)
         #expect(provider.recoveryClass == .searchable && provider.readBatch == 1 && provider.writeBatch == 10_000)
-        #expect(provider.resources[0].fields.map(\.type) == ["string", "string"])
+        #expect(provider.resources[0].fields.map(\.type) == [.string, .string])
         #expect(
             provider.resources[0].links == [
                 ResourceDescription.Link(endgrateType: "crm-deal", resource: "deals", isSingle: true)

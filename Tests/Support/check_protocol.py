@@ -32,7 +32,7 @@ STANDALONE = {
 DRAFTS = [draft(draft.META_SCHEMA) for draft in (Draft7Validator, Draft202012Validator)]
 RESERVED_CODES = {-32700, -32600, -32601, -32602, -32603, -32800}
 UNITS = {"bytes", "levels", "calls", "connections", "subscriptions", "milliseconds", "records"}
-MAX_LINES = 2500
+MAX_LINES = 6000
 FORMATS = FormatChecker(formats=())
 TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z")
 FORMATS.checks("date-time")(lambda value: not isinstance(value, str) or TIME.fullmatch(value) is not None)
@@ -413,8 +413,9 @@ def main(arguments):
         folder: {path.stem: load(root, path, report) for path in sorted((root / folder).glob("*.json"))}
         for folder in ("schemas", "types", "providers")
     }
+    known = load(root, root / "types.json", report)
     if not report.findings:
-        from check_protocol_data import check_providers, check_types
+        from check_protocol_data import check_known, check_providers, check_types
 
         openrpc = OpenRPC(document, report)
         openrpc.check()
@@ -424,6 +425,7 @@ def main(arguments):
         check_readme((root / "README.md").read_text(), openrpc, report)
         check_errors(table, openrpc, report)
         check_standalone(folders["schemas"], openrpc, report)
+        check_known(known, folders["types"], folders["providers"], report)
         if check_types(folders["types"], folders["schemas"], report):
             check_providers(folders["providers"], folders["types"], folders["schemas"], report)
     for finding in report.findings:
