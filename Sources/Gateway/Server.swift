@@ -137,7 +137,7 @@ package final class Server {
 
     func settings(of row: SessionRow) -> LocalSettings {
         let definition = try? JSONDocument(parsing: row.definition).root
-        return Catalogue.localSettings(definition?["settings"])
+        return LocalSettings(definition?["settings"])
     }
 
     /// Takes up what the last run left, then serves.

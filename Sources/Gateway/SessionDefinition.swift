@@ -67,6 +67,10 @@ struct SessionChange {
         row.definition = definition.text
         let saves = definition.root["save_session"]?.bool ?? (row.name != nil)
         row.expires = saves ? nil : row.created + Self.lifetime
+        let problems =
+            server.catalogue.provider(row.account.provider, settings: nil)?
+            .problems(ofSettings: params["settings"]) ?? []
+        guard problems.isEmpty else { return responder.invalid(problems) }
         let plan: SessionPlan
         do {
             plan = try server.sessions.makePlan(row)

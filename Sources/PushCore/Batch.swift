@@ -51,6 +51,9 @@ struct Batch: Sendable {
         self.members = members
     }
 
+    /// True when its write may be made again after a lost answer: the provider recognises it.
+    var mayRepeat: Bool { members.allSatisfy { $0.record.plan.provider.recoveryClass == .keyed } }
+
     /// Places in `members` of those that are written.
     var writing: [Int] { members.indices.filter { members[$0].write != nil } }
 

@@ -35,6 +35,8 @@ package struct Failure: Error, Equatable, Sendable {
         case notFoundUpstream = "not_found_upstream"
         /// The provider refused the record.
         case refusedUpstream = "refused_upstream"
+        /// The provider does not accept the account's credentials.
+        case unauthorizedUpstream = "unauthorized_upstream"
         /// The provider could not be reached before the deadline.
         case unavailableUpstream = "unavailable_upstream"
         /// A request was sent and nobody knows whether it had an effect.

@@ -52,6 +52,10 @@ package struct ProviderDescription: Equatable, Sendable {
         self.hasOpenResources = hasOpenResources
     }
 
+    /// The class of records that are pushed without an `internal_id`: where the provider is searched after a lost answer
+    /// there is nothing to search for (K17).
+    package var classWithoutInternalID: Class { recoveryClass == .searchable ? .blind : recoveryClass }
+
     /// The resource that takes records of a type; nil when this provider has none.
     package func resource(forType type: String, key: String) -> ResourceDescription? {
         if let known = resources.first(where: { $0.endgrateType == type }) { return known }

@@ -194,16 +194,25 @@ extension PushMachine {
                 .refused([Self.unavailable])
             }
         case .unknown(let reason):
-            guard batch.members.first?.record.plan.provider.recoveryClass == .keyed else {
-                release(id)
-                end(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) })
-                return
-            }
+            guard batch.mayRepeat else { return endInDoubt(id, reason) }
             for place in batch.writing {
                 lanes[batch.account]?.advance(batch.members[place].record.place, .outcomeUnknown)
             }
             again(id, .write, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in .uncertain(reason) }
         }
+    }
+
+    /// Its request may have had an effect, and to repeat it could have another: nobody but the owner can tell.
+    private mutating func endInDoubt(_ id: Int64, _ reason: String) {
+        guard let batch = batches[id] else { return }
+        release(id)
+        end(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) })
+    }
+
+    /// At start, when all transfers are known: what was under way ends as uncertain.
+    mutating func endRecoveredInDoubt() {
+        for id in recoveredInDoubt { endInDoubt(id, "the gateway was stopped before an answer came") }
+        recoveredInDoubt = []
     }
 
     private mutating func answered(_ id: Int64, _ answers: WriteAnswer) {
@@ -266,7 +275,19 @@ extension PushMachine {
         let until = now.monotonic + wait
         batches[id]?.attempt += 1
         batches[id]?.stage = .waiting(until: until, retrying: step)
-        effects.append(.wake(batch.account, at: until))
+        wakeForNext(batch.account)
+    }
+
+    /// An account is woken once at a time: for the first of its batches that wait.
+    private mutating func wakeForNext(_ account: AccountKey) {
+        var next: UInt64?
+        for id in batches.keys.sorted() {
+            guard let batch = batches[id], batch.account == account, case .waiting(let until, _) = batch.stage else {
+                continue
+            }
+            next = min(next ?? until, until)
+        }
+        if let next { effects.append(.wake(account, at: next)) }
     }
 
     mutating func woke(_ account: AccountKey) {
@@ -281,6 +302,7 @@ extension PushMachine {
                 effects.append(.write(batch: id, account, batch.request()))
             }
         }
+        wakeForNext(account)
         plan(account)
     }
 

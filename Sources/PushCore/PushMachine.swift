@@ -68,6 +68,8 @@ package struct PushMachine: Sendable {
     private var lastBatch: Int64 = 0
     private var lastCommit: Int64 = 0
     private var hasStarted = false
+    /// Batches of intents that were open at start, of providers that do not recognise a repeat.
+    var recoveredInDoubt: [Int64] = []
     var effects: [Effect] = []
     var now = Moment(wall: 0, monotonic: 0, chance: 0)
 
@@ -101,6 +103,7 @@ package struct PushMachine: Sendable {
         case .recovered(let intent, let plan, let records): recover(intent, plan, records)
         case .started:
             hasStarted = true
+            endRecoveredInDoubt()
             for account in lanes.keys.sorted() { plan(account) }
         case .accepted(let row, let records): accept(row, records)
         case .admitted(let account, let transfer, let records, let isLast, let moreFollow):
@@ -216,6 +219,10 @@ package struct PushMachine: Sendable {
         batch.stage = .exchanging
         batches[batch.id] = batch
         lanes[intent.account, default: Lane()].busy.insert(intent.resource)
+        guard batch.mayRepeat else {
+            recoveredInDoubt.append(batch.id)
+            return
+        }
         effects.append(.write(batch: batch.id, intent.account, batch.request()))
     }
 
