@@ -73,6 +73,19 @@ import Testing
             ])
     }
 
+    @Test func aFieldSaysHowItsValuesAreSpelled() throws {
+        let field = #"""
+            {"name":"age","type":"date-time","form":"milliseconds","separator":", ","words":{"true":["Y","1"],"false":["N"]},
+            "array_of":{"value":"string","kind":"string"}}
+            """#
+        let read = try Self.read(Self.small.replacingOccurrences(of: #"{"name":"age"}"#, with: field)).resources[0]
+            .fields[1]
+        #expect(read.type == .dateTime && read.form == .milliseconds && read.separator == ", ")
+        #expect(read.words == BooleanWords(yes: ["Y", "1"], no: ["N"]) && read.member == "value")
+        let plain = try Self.read(Self.small).resources[0].fields[1]
+        #expect(plain.form == .rfc3339 && plain.separator == ";" && plain.words == nil && plain.member == nil)
+    }
+
     @Test(arguments: [
         (#""name":"p","#, #""#, "/name"), (#""name":"p""#, #""name":"""#, "/name"),
         (#""name":"p""#, #""name":7"#, "/name"), (#""display_name":"P","#, "", "/display_name"),
@@ -93,6 +106,10 @@ import Testing
         (#"[["mail"]]"#, #"[["mail","age"]]"#, "/resources/0/match/0"),
         (#"[["mail"]]"#, #"[[]]"#, "/resources/0/match/0"), (#"[["mail"]]"#, #"["mail"]"#, "/resources/0/match/0"),
         (#""normalise":"email""#, #""normalise":"colour""#, "/resources/0/match/0"),
+        (#"{"name":"age"}"#, #"{"name":"age","type":"colour"}"#, "/resources/0/fields/1/type"),
+        (#"{"name":"age"}"#, #"{"name":"age","form":"julian"}"#, "/resources/0/fields/1/form"),
+        (#"{"name":"age"}"#, #"{"name":"age","separator":""}"#, "/resources/0/fields/1/separator"),
+        (#"{"name":"age"}"#, #"{"name":"age","words":{"true":["y"]}}"#, "/resources/0/fields/1/words"),
         (#""resource":"deals","#, "", "/resources/0/associations/crm-deal"),
     ])
     func aFaultIsNamedByItsPlace(part: String, replacement: String, pointer: String) throws {
