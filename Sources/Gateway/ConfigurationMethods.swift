@@ -37,6 +37,12 @@ enum ConfigurationMethods {
         responder.result(text: writer.bytes)
     }
 
+    /// Members of a schema that are told in a form of their own; the other ones are told as they were given.
+    private static let told: Set<String> = [
+        "type", "associations", "endgrate_type", "properties", "required", "title", "session_method", "$schema",
+        "description",
+    ]
+
     private static func configured(
         _ schema: SessionPlan.Schema, _ payloads: Payloads, into writer: inout JSONWriter
     ) {
@@ -71,6 +77,10 @@ enum ConfigurationMethods {
         writer.string(schema.title ?? schema.source["title"]?.string ?? schema.key)
         writer.key("session_method")
         writer.plain("EXPORT")
+        for (key, value) in schema.source.members where !told.contains(key.string ?? "") {
+            writer.key(text: key.string ?? "")
+            writer.value(value)
+        }
         writer.endObject()
         writer.key("passthrough_fields")
         writer.beginObject()

@@ -24,7 +24,7 @@ package struct Mapping: Equatable, Sendable {
     /// Fields that the caller's rules name and the provider does not list, though one is called nearly the same.
     package var doubtful: [(field: String, meant: String, pointer: String)] = []
     let properties: [SchemaProperty]
-    private var routes = Routes(names: [], rules: [])
+    private var routes = Routes(names: [], rules: [], withheld: [])
 
     /// A rule as it is carried out: held by reference, because it is taken up for every value of every record.
     final class Step: Sendable {
@@ -44,12 +44,17 @@ package struct Mapping: Equatable, Sendable {
         /// All steps, those of one name together.
         var steps: [Step] = []
         var starts: [Int] = [0]
+        /// Of a name: only parts of it are sent, and not because the caller wants it so.
+        var isInParts: [Bool] = []
 
-        init(names: [String], rules: [MappingRule]) {
+        init(names: [String], rules: [MappingRule], withheld: [Unsent]) {
             table = NameTable(names)
             for name in names {
-                steps += rules.filter { $0.property == name }.map(Step.init)
+                let own = rules.filter { $0.property == name }
+                steps += own.map(Step.init)
                 starts.append(steps.count)
+                isInParts.append(
+                    !own.isEmpty && own.allSatisfy { $0.entry != nil } && !withheld.contains { $0.path == name })
             }
         }
     }
@@ -72,7 +77,7 @@ package struct Mapping: Equatable, Sendable {
         doubtful = builder.doubtful
         var names = properties.map(\.name)
         for rule in rules where !names.contains(rule.property) { names.append(rule.property) }
-        routes = Routes(names: names, rules: rules)
+        routes = Routes(names: names, rules: rules, withheld: withheld)
     }
 
     /// Lower case, letters and digits only.
@@ -82,12 +87,19 @@ package struct Mapping: Equatable, Sendable {
                 name.lowercased().unicodeScalars.filter { $0.properties.isAlphabetic || ("0"..."9").contains($0) }))
     }
 
-    /// What is to be done with a property; nil for a name that neither the schema nor a rule has.
-    func steps(for key: JSONView) -> ArraySlice<Step>? {
+    /// A number for a property; nil for a name that neither the schema nor a rule has.
+    func place(of key: JSONView) -> Int? {
         let place = key.withContents { routes.table.find($0) }
-        guard place >= 0 else { return nil }
-        return routes.steps[routes.starts[place]..<routes.starts[place + 1]]
+        return place < 0 ? nil : place
     }
+
+    /// What is to be done with a property.
+    func steps(at place: Int) -> ArraySlice<Step> {
+        routes.steps[routes.starts[place]..<routes.starts[place + 1]]
+    }
+
+    /// True of a list of which only those entries are sent that a step chooses.
+    func isInParts(_ place: Int) -> Bool { routes.isInParts[place] }
 
     package static func == (a: Mapping, b: Mapping) -> Bool {
         a.rules == b.rules && a.unmapped == b.unmapped && a.withheld == b.withheld

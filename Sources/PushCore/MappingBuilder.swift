@@ -162,8 +162,6 @@ struct MappingBuilder {
     }
 
     private mutating func leaveOut(_ property: SchemaProperty, _ why: String) {
-        // What goes out in parts is not lost.
-        guard !parts.contains(where: { $0.property == property.name && $0.isField }) else { return }
         unmapped.append(Mapping.Unsent(path: property.name, why: why))
     }
 
@@ -220,5 +218,7 @@ struct MappingBuilder {
                 if alone { taken[field.name] = path }
             }
         }
+        // What goes out in parts is not lost.
+        unmapped.removeAll { unsent in rules.contains { $0.property == unsent.path } }
     }
 }

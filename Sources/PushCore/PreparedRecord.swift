@@ -96,10 +96,11 @@ private struct Preparation {
         var spare: [PreparedField] = []
         var firm: [PreparedField] = []
         for (key, value) in root.members {
-            guard let steps = schema.mapping.steps(for: key) else {
+            guard let place = schema.mapping.place(of: key) else {
                 unknown(key.string ?? "", value, &spare)
                 continue
             }
+            let steps = schema.mapping.steps(at: place)
             if steps.isEmpty { unsent(key.string ?? "") }
             for step in steps {
                 if step.rule.entry == nil {
@@ -108,6 +109,7 @@ private struct Preparation {
                     if step.rule.how == .caller { firm.append(field) } else { spare.append(field) }
                 }
             }
+            if schema.mapping.isInParts(place) { countEntries(of: value, steps) }
         }
         for field in firm {
             fields.removeAll { $0.name == field.name }
@@ -142,6 +144,24 @@ private struct Preparation {
             refusals.append(Failure(.transferData, .valueNotConvertible, "/\(step.rule.path): \(why)"))
             return nil
         }
+    }
+
+    /// Entries of a list that no step chooses are lost at a provider that has no list for them.
+    private mutating func countEntries(of value: JSONView, _ steps: ArraySlice<Mapping.Step>) {
+        guard value.kind == .array else { return }
+        var chosen: [EntrySelection] = []
+        for step in steps {
+            guard let selection = step.rule.selection, !chosen.contains(selection),
+                part(of: value, by: step.rule) != nil
+            else { continue }
+            chosen.append(selection)
+        }
+        let left = value.count - chosen.count
+        guard left > 0, let name = steps.first?.rule.property else { return }
+        warnings.append(
+            Warning(
+                .fieldUnmapped, "\(left) of the entries of \"\(name)\" were not sent: no field takes them.",
+                path: "/\(name)"))
     }
 
     /// A property without a rule: nobody takes it, or the caller does not want it to be sent.

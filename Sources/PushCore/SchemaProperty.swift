@@ -1,6 +1,7 @@
 import JSON
+import JSONSchema
 
-/// One property of a caller's schema, as far as mapping looks at it. What stands behind a `$ref` is not seen.
+/// One property of a caller's schema, as far as mapping looks at it.
 package struct SchemaProperty: Sendable {
     package var name: String
     package var title: String?
@@ -20,15 +21,80 @@ package struct SchemaProperty: Sendable {
         members = []
     }
 
-    /// - Parameter schema: of the property.
-    package init(name: String, schema: JSONView) {
-        self.init(name: name, title: schema["title"]?.string)
-        types = Self.types(schema)
-        format = schema["format"]?.string
-        if let items = schema["items"] { elementTypes = Self.types(items) }
-        for (key, member) in (schema["items"]?["properties"] ?? schema["properties"])?.members.map({ $0 }) ?? [] {
-            members.append((key.string ?? "", member["enum"]?.elements.compactMap(\.string) ?? []))
+    /// - Parameters:
+    ///   - schema: of the property.
+    ///   - root: the document in which references are resolved.
+    package init(name: String, schema: JSONView, root: JSONView? = nil) {
+        let root = root ?? schema
+        let behind = Self.resolved(schema, root)
+        self.init(name: name, title: schema["title"]?.string ?? behind["title"]?.string)
+        types = Self.types(behind)
+        format = behind["format"]?.string
+        let items = behind["items"].map { Self.resolved($0, root) }
+        if let items { elementTypes = Self.types(items) }
+        for (key, member) in (items?["properties"] ?? behind["properties"])?.members.map({ $0 }) ?? [] {
+            let values = Self.resolved(member, root)["enum"]?.elements.compactMap(\.string) ?? []
+            members.append((key.string ?? "", values))
         }
+    }
+
+    // MARK: Where properties stand
+
+    /// Steps that are gone through references and parts of a schema: more are a circle, or nothing to be mapped.
+    private static let depthCeiling = 16
+
+    /// The properties that a schema speaks of: its own, then those of its parts, each once.
+    package static func all(of root: JSONView) -> [SchemaProperty] {
+        var properties: [SchemaProperty] = []
+        collect(root, root, &properties, depth: 0)
+        return properties
+    }
+
+    private static func collect(
+        _ schema: JSONView, _ root: JSONView, _ properties: inout [SchemaProperty], depth: Int
+    ) {
+        guard depth < depthCeiling, schema.kind == .object else { return }
+        for (key, value) in schema["properties"]?.members.map({ $0 }) ?? [] {
+            let name = key.string ?? ""
+            guard !properties.contains(where: { $0.name == name }) else { continue }
+            properties.append(SchemaProperty(name: name, schema: value, root: root))
+        }
+        if let target = target(of: schema, root) { collect(target, root, &properties, depth: depth + 1) }
+        for key in ["allOf", "anyOf", "oneOf"] {
+            for part in schema[name: key]?.elements.map({ $0 }) ?? [] {
+                collect(part, root, &properties, depth: depth + 1)
+            }
+        }
+        for key in ["if", "then", "else"] {
+            if let part = schema[name: key] { collect(part, root, &properties, depth: depth + 1) }
+        }
+        for (_, part) in schema["dependentSchemas"]?.members.map({ $0 }) ?? [] {
+            collect(part, root, &properties, depth: depth + 1)
+        }
+    }
+
+    private static func resolved(_ schema: JSONView, _ root: JSONView) -> JSONView {
+        var schema = schema
+        for _ in 0..<depthCeiling {
+            guard let target = target(of: schema, root) else { break }
+            schema = target
+        }
+        return schema
+    }
+
+    /// What `$ref` leads to by a JSON Pointer; other references are left to the validator.
+    private static func target(of schema: JSONView, _ root: JSONView) -> JSONView? {
+        guard let reference = schema["$ref"]?.string, reference.utf8.first == UInt8(ascii: "#"),
+            let tokens = JSONPointer.tokens(String(reference.unicodeScalars.dropFirst()))
+        else { return nil }
+        var view = root
+        for token in tokens {
+            guard let next = view.kind == .array ? Int(token).flatMap({ view[$0] }) : view[name: token] else {
+                return nil
+            }
+            view = next
+        }
+        return view
     }
 
     private static func types(_ schema: JSONView) -> [String] {

@@ -69,10 +69,7 @@ struct SchemaReader {
                 kind: .schema, pointer: pointer,
                 text: error.problems.map { "\($0.pointer): \($0.message)" }.joined(separator: "; "))
         }
-        var properties: [SchemaProperty] = []
-        for (name, value) in source["properties"]?.members.map({ $0 }) ?? [] {
-            properties.append(SchemaProperty(name: name.string ?? "", schema: value))
-        }
+        let properties = SchemaProperty.all(of: source)
         let takesAny =
             source["patternProperties"] != nil || source["additionalProperties"]?.bool == true
             || source["additionalProperties"]?.kind == .object
@@ -107,12 +104,23 @@ struct SchemaReader {
         return resource
     }
 
-    /// The schema that was given, or else the default one of its type.
+    /// Keywords that make a schema one of the caller's own.
+    private static let own = [
+        "properties", "patternProperties", "additionalProperties", "unevaluatedProperties", "$ref", "allOf", "anyOf",
+        "oneOf",
+    ]
+
+    /// The schema that was given, or else the default one of its type, with what is required beyond it.
     private func source(
         of entry: JSONView, _ type: String, pointer: String
     ) throws(DefinitionProblem) -> JSONView {
-        if entry["properties"] != nil { return entry }
-        if let standard = defaultSchema(type) { return standard }
+        if Self.own.contains(where: { entry[name: $0] != nil }) { return entry }
+        if let standard = defaultSchema(type) {
+            guard let required = entry["required"] else { return standard }
+            var value = JSONValue(standard)
+            value["required"] = JSONValue(required)
+            return (try? JSONDocument(parsing: value.text).root) ?? standard
+        }
         throw DefinitionProblem(
             kind: type == "unspecified" ? .schema : .unknownType, pointer: pointer,
             text: type == "unspecified"

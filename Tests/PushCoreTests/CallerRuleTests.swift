@@ -22,12 +22,15 @@ private struct House {
 
     var plan: SessionPlan
 
-    init(_ mapping: String, open: Bool = false, options: String = "", properties: String = House.properties) throws {
+    init(
+        _ mapping: String, open: Bool = false, options: String = "", properties: String = House.properties,
+        fields: [ResourceDescription.Field] = House.fields
+    ) throws {
         let provider = ProviderDescription(
             name: "p", displayName: "P", recoveryClass: .keyed,
             resources: [
                 ResourceDescription(
-                    name: "r", endgrateType: "t", displayName: "Records", fields: Self.fields, hasOpenFields: open)
+                    name: "r", endgrateType: "t", displayName: "Records", fields: fields, hasOpenFields: open)
             ], readBatch: 1, writeBatch: 1)
         plan = try SessionPlan(
             session: Identifier(high: 1, low: 1), revision: 1, account: Scene.account,
@@ -81,6 +84,24 @@ private struct House {
 }
 
 @Suite struct CallerRuleTests {
+    @Test func propertiesBehindReferencesAndInPartsAreMapped() throws {
+        let definition = #"""
+            {"schema":[{"endgrate_type":"crm-contact","allOf":[{"$ref":"#/$defs/a~1b"}],
+            "$defs":{"a/b":{"properties":{"email":{"$ref":"#/$defs/text"}}},"text":{"type":"string","title":"Note"},
+            "more":{"properties":{"first_name":{"$ref":"#"}}}},"anyOf":[{"$ref":"#/$defs/more"}],
+            "if":{"properties":{"age":{"const":1}}},"then":{"properties":{"phone":{}}},"else":{"properties":{"x":{"$ref":"#/$defs/text"}}},
+            "dependentSchemas":{"age":{"properties":{"tags":{}}}}}]}
+            """#
+        let plan = try SessionPlan(
+            session: Identifier(high: 1, low: 1), revision: 1, account: Scene.account,
+            definition: Scene.view(definition), provider: Scene.provider(), defaultSchema: { _ in nil },
+            patterns: NoPatterns())
+        #expect(
+            plan.schemas[0].mapping.rules.map { "\($0.path)>\($0.field) \($0.how)" } == [
+                "email>email exact", "first_name>first_name exact", "age>age exact", "phone>phone exact", "x>note title", "tags>tags exact",
+            ])
+    }
+
     @Test func theCallersRuleGoesFirst() throws {
         let house = try House(#"[{"property":"note","to":"email"},{"property":"total","to":"amount"}]"#)
         #expect(
@@ -157,6 +178,19 @@ private struct House {
         #expect(house.sent(both).filter { $0.hasPrefix("email=") }.count == 1)
         let reversed = #"{"emails":[{"email_type":"WORK","address":"w"}],"email":"s"}"#
         #expect(house.sent(reversed) == house.sent(both))
+    }
+
+    @Test func entriesThatNoFieldTakesAreMissed() throws {
+        let fields = [ResourceDescription.Field(name: "email", type: .string, entries: House.entries)]
+        let house = try House("[]", properties: #"{"emails":{"type":"array"}}"#, fields: fields)
+        #expect(house.plan.schemas[0].mapping.unmapped.isEmpty, "the first of them is sent")
+        #expect(house.rules == ["emails[0].address>email entries"])
+        #expect(house.record(#"{"emails":[{"address":"a"}]}"#).warnings.isEmpty)
+        let record = house.record(#"{"emails":[{"address":"a"},{"address":"b"},{"address":"c"}]}"#)
+        #expect(record.warnings.map(\.name) == [.fieldUnmapped])
+        #expect(record.warnings.first?.message.hasPrefix("2 of the entries") == true)
+        #expect(record.warnings.first?.path == "/emails")
+        #expect(house.record(#"{"emails":null}"#).warnings.isEmpty)
     }
 
     @Test func whatIsWithheldIsNotSentNorMissed() throws {
