@@ -28,6 +28,7 @@ final class Catalogue {
     func provider(_ name: String, settings: JSONView?) -> ProviderDescription? {
         guard var provider = providers.first(where: { $0.name == name }) else { return nil }
         provider.take(settings)
+        provider.keepsValues = name == "local"
         return provider
     }
 

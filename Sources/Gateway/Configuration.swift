@@ -61,6 +61,8 @@ package struct Configuration: Sendable {
     package var listen: [ListenAddress] = []
     /// Path of the store file.
     package var store: String
+    /// Path of the file with the gateway's key; nil: beside the store, made at the first start.
+    package var keyFile: String?
     /// Directory of the files of the embedded provider.
     package var localDirectory: String
     package var ceilings = Ceilings()

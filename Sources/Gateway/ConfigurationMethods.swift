@@ -130,7 +130,7 @@ enum ConfigurationMethods {
         writer.string(rule.why)
         writer.key("upsert")
         writer.string(rule.mode.rawValue)
-        if rule.skipsNull ?? plan.skipsNull {
+        if rule.skipsNull ?? plan.options.skipsNull {
             writer.key("skip_null")
             writer.bool(true)
         }

@@ -12,6 +12,7 @@ final class Driver {
     private let slices: Slices
     private let sessions: Sessions
     private let local: LocalExecutor
+    private let sealer: Sealer
     private let codec = LocalCodec()
     private(set) var machine: PushMachine
     private var facts: [Fact] = []
@@ -23,6 +24,8 @@ final class Driver {
     var onPublished: ([EventRow]) -> Void = { _ in }
     var onProgress: (TransferRow) -> Void = { _ in }
     var onCompleted: (TransferRow) -> Void = { _ in }
+    /// For the first time, a sealed state did not open.
+    var onUnopened: () -> Void = {}
     private(set) var exchanges = 0
     /// Exchanges whose answer is awaited.
     private(set) var exchangesUnderWay = 0
@@ -30,7 +33,8 @@ final class Driver {
     var isDraining = false
 
     init(
-        loop: Loop, store: DurableStore, turn: Turn, slices: Slices, sessions: Sessions, local: LocalExecutor
+        loop: Loop, store: DurableStore, turn: Turn, slices: Slices, sessions: Sessions, local: LocalExecutor,
+        sealer: Sealer
     ) {
         self.loop = loop
         self.store = store
@@ -38,6 +42,7 @@ final class Driver {
         self.slices = slices
         self.sessions = sessions
         self.local = local
+        self.sealer = sealer
         machine = PushMachine(
             lastIntent: store.state.lastIntent, lastError: store.state.lastError, lastEvent: store.state.lastEvent)
     }
@@ -63,6 +68,19 @@ final class Driver {
             store.read(.ledger(scope: scope, resource: resource, internalIDs: ids)) { [self] answer in
                 if case .ledger(let known) = answer { tell(.ledgerRead(batch: batch, known)) }
             }
+        case .readConfirmed(let batch, let scope, let resource, let internalIDs, let ids):
+            store.read(.confirmed(scope: scope, resource: resource, internalIDs: internalIDs, ids: ids)) {
+                [self] answer in
+                guard case .confirmed(let sealed) = answer else { return }
+                let before = sealer.unopened
+                let opened = sealer.opened(sealed)
+                if before == 0 && sealer.unopened > 0 { onUnopened() }
+                tell(.confirmedRead(batch: batch, opened))
+            }
+        case .readHolders(let batch, let scope, let resource, let ids):
+            store.read(.holders(scope: scope, resource: resource, ids: ids)) { [self] answer in
+                if case .holders(let found) = answer { tell(.holdersRead(batch: batch, found)) }
+            }
         case .lookUp(let batch, let account, let request):
             perform(codec.encode(request, account: account)) { [self] outcome in
                 tell(.lookedUp(batch: batch, codec.decodeLookup(outcome)))
@@ -72,7 +90,7 @@ final class Driver {
                 tell(.written(batch: batch, codec.decodeWrite(outcome)))
             }
         case .commit(let changes, let token):
-            turn.commit(changes) { [self] in tell(.committed(token)) }
+            turn.commit(sealer.sealed(changes)) { [self] in tell(.committed(token)) }
         case .wake(let account, let time): wake(account, at: time)
         case .published(let events): onPublished(events)
         case .progressed(let row): onProgress(row)
@@ -110,7 +128,7 @@ final class Driver {
         store.read(.unfinished(transfer: transfer, after: after, limit: limit, bytes: Self.readBytes)) {
             [self] answer in
             guard case .unfinished(let rows, let isLast) = answer else { return }
-            sessions.plan(session: row.session, revision: row.revision) { [self] plan in
+            sessions.plan(of: row) { [self] plan in
                 guard let plan else {
                     return tell(.admitted(account, transfer: transfer, [], isLast: true, moreFollow: false))
                 }
@@ -190,7 +208,7 @@ final class Driver {
             }
             store.read(.records(transfer: transfer, ordinals: items.map(\.place.ordinal))) { [self] answer in
                 guard case .records(let rows) = answer else { return finishOne() }
-                sessions.plan(session: row.session, revision: row.revision) { plan in
+                sessions.plan(of: row) { plan in
                     if let plan {
                         records += rows.map {
                             PreparedRecord(

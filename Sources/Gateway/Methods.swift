@@ -48,6 +48,8 @@ struct Methods {
     static let noParams: JSONView? = try? JSONDocument(parsing: Array("{}".utf8)).root
     /// An item of `transfer_data`.
     let item: CompiledSchema
+    /// An item of `identities`.
+    let identity: CompiledSchema
 
     struct Fault: Error, CustomStringConvertible {
         let description: String
@@ -66,6 +68,8 @@ struct Methods {
             "getData": ResultMethods.data,
             "getErrors": ResultMethods.errors,
             "getStatistics": ResultMethods.statistics,
+            "exportIdentities": IdentityMethods.export,
+            "importIdentities": IdentityMethods.import,
             "subscribe": EventMethods.subscribe,
             "unsubscribe": EventMethods.unsubscribe,
             "ack": EventMethods.ack,
@@ -87,13 +91,15 @@ struct Methods {
 
     init(patterns: any PatternCompiler) throws(Fault) {
         guard let openrpc = ProtocolFiles.document("openrpc.json")?.root, let list = openrpc["methods"],
-            let itemSchema = openrpc["components"]?["schemas"]?["TransferItem"]
+            let itemSchema = openrpc["components"]?["schemas"]?["TransferItem"],
+            let identitySchema = openrpc["components"]?["schemas"]?["IdentityPair"]
         else { throw Fault(description: "openrpc.json inside the binary cannot be read") }
         document = openrpc.compactText
         var byName: [String: Method] = [:]
         let handlers = Self.handlers
         do {
             item = try CompiledSchema(itemSchema, patterns: patterns, root: openrpc)
+            identity = try CompiledSchema(identitySchema, patterns: patterns, root: openrpc)
             for entry in list.elements {
                 guard let name = entry["name"]?.string, let handler = handlers[name] else {
                     throw Fault(description: "openrpc.json describes a method without a handler")
@@ -152,6 +158,7 @@ struct Methods {
         var options = SchemaOptions()
         // Its items are checked in slices.
         if name == "pushTransfer" { options.externalArrays = ["/transfer_data"] }
+        if name == "importIdentities" { options.externalArrays = ["/identities"] }
         return Method(
             name: name,
             params: try CompiledSchema(

@@ -43,6 +43,22 @@ enum PushMethods {
         push.begin()
     }
 
+    /// What in the params deserves attention, though the push is accepted.
+    static func warnings(of params: JSONView, _ plan: SessionPlan) -> [Warning] {
+        var warnings: [Warning] = []
+        if params["bypass_rate_limit"]?.bool == true {
+            warnings.append(
+                Warning(
+                    .rateLimitKept, "bypass_rate_limit skips only the gateway's own budget, never the provider's.",
+                    path: "/bypass_rate_limit"))
+        }
+        for field in plan.unknownMatchFields(params["match"]?.elements.compactMap(\.string) ?? []) {
+            warnings.append(
+                Warning(.matchKeyUnknown, "No schema of the session can match by \"\(field)\".", path: "/match"))
+        }
+        return warnings
+    }
+
     static func unknownType(_ type: String, _ plan: SessionPlan, _ responder: Responder) {
         let keys = plan.schemas.map(\.key)
         let isAmbiguous = plan.schemas.filter { $0.endgrateType == type }.count > 1
@@ -68,6 +84,8 @@ private final class Push {
 
     private let server: Server
     private let session: Sessions.Session
+    /// That of the session with the options of this push.
+    private let plan: SessionPlan
     private let params: JSONView
     private let responder: Responder
     private let intake: Intake
@@ -87,6 +105,8 @@ private final class Push {
         self.responder = responder
         place = responder.connection.pushLine.enter()
         let data = params["transfer_data"] ?? params
+        let options = PushOptions.text(of: params)
+        plan = session.plan.overridden(by: options)
         intake = Intake(server: server, plan: session.plan, schemaPlace: schemaPlace, data: data)
         key = params["idempotency_key"]?.string.map { PendingKey(session: session.row.id, key: $0) }
         row = TransferRow(
@@ -96,6 +116,7 @@ private final class Push {
             disableUpsert: params["disable_upsert"]?.bool ?? false, idempotencyKey: key?.key, bodyHash: [],
             created: server.loop.wallClockMilliseconds())
         row.cursor = server.events.latest.packed
+        row.options = options
     }
 
     // MARK: Is it new?
@@ -219,7 +240,7 @@ private final class Push {
             guard done || isFull else { return false }
             let part = intake.takePart()
             for record in direct == nil ? [] : part {
-                direct?.append(PreparedRecord(record, plan: session.plan, disablesUpsert: row.disableUpsert))
+                direct?.append(PreparedRecord(record, plan: plan, disablesUpsert: row.disableUpsert))
             }
             var changes: [Change] = begun ? [] : [.transferBegun(row)]
             begun = true
@@ -284,15 +305,10 @@ private final class Push {
                 writer.key("completed")
                 writer.bool(completed)
             }
-            if params["bypass_rate_limit"]?.bool == true {
+            let warnings = PushMethods.warnings(of: params, session.plan)
+            if !warnings.isEmpty {
                 writer.key("warnings")
-                writer.raw(
-                    Warning.text([
-                        Warning(
-                            .rateLimitKept,
-                            "bypass_rate_limit skips only the gateway's own budget, never the provider's.",
-                            path: "/bypass_rate_limit")
-                    ]))
+                writer.raw(Warning.text(warnings))
             }
         }
     }

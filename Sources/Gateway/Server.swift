@@ -38,6 +38,7 @@ package final class Server {
     let local: LocalExecutor
     let driver: Driver
     let events: EventLog
+    let sealer: Sealer
     let patterns: any PatternCompiler
     /// Fresh with each process: a client sees by it that the gateway was restarted.
     let instance: String
@@ -70,6 +71,7 @@ package final class Server {
     var lastTransfer: Int64
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]
+    private var clockWatch = ClockWatch()
     /// The user that the gateway runs as.
     let ownUser = geteuid()
 
@@ -85,6 +87,7 @@ package final class Server {
         } catch {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }
+        sealer = try Self.sealer(configuration, log)
         turn = Turn(store: store)
         slices = Slices(loop: loop)
         guard let patterns = PatternMatcher() else {
@@ -107,13 +110,26 @@ package final class Server {
         }
         sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
         driver = Driver(
-            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local)
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         housekeeping = Timer(loop: loop)
         started = loop.now
         lastTransfer = store.state.lastTransfer
         consumers = store.state.consumers
         wire()
+    }
+
+    /// The store is open, so that nobody else makes a key meanwhile.
+    private static func sealer(_ configuration: Configuration, _ log: Log) throws(StartFailure) -> Sealer {
+        if let path = configuration.keyFile { return Sealer(key: try KeyFile.read(path)) }
+        let path = configuration.store + ".key"
+        let (key, isNew) = try KeyFile.readOrMake(path)
+        if isNew {
+            log.warning(
+                "a key was made: keep a copy of it, because without it nobody can read what is sealed in the store",
+                ("file", path))
+        }
+        return Sealer(key: key)
     }
 
     private func wire() {
@@ -124,6 +140,9 @@ package final class Server {
         loop.endOfTurn = { [unowned self] in endOfTurn() }
         driver.onPublished = { [unowned self] rows in events.published(rows) }
         driver.onProgress = { [unowned self] row in progressed(row) }
+        driver.onUnopened = { [unowned self] in
+            log.warning("sealed states in the store do not open with this key: their records are read at the provider")
+        }
         driver.onCompleted = { [unowned self] row in completed(row) }
         housekeeping.keepsLoopAlive = false
         housekeeping.start(after: 1_000_000_000, repeating: 1_000_000_000) { [unowned self] in everySecond() }
@@ -277,8 +296,13 @@ package final class Server {
     private func everySecond() {
         let now = loop.now
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
+        let wall = loop.wallClockMilliseconds()
+        if let jump = clockWatch.look(wall: wall, monotonic: now) {
+            log.warning("the clock was set forward; nothing expires for an hour", ("jump_ms", String(jump)))
+        }
+        guard clockWatch.mayExpire(monotonic: now) else { return }
         expireSessions()
-        events.trim(loop.wallClockMilliseconds()) { [self] changes in turn.commit(changes) {} }
+        events.trim(wall) { [self] changes in turn.commit(changes) {} }
     }
 
     var uptimeMilliseconds: UInt64 { (loop.now - started) / 1_000_000 }

@@ -8,9 +8,8 @@ struct SessionDefinition {
     /// They never change: a session stays a way into one account at one provider.
     private static let fixed = ["provider", "account", "namespace"]
     /// What `updateSession` takes.
-    static let updatable = [
-        "settings", "mapping", "default_upsert", "passthrough_fields", "unknown_properties", "match", "freshness",
-        "skip_null", "save_session", "method", "label",
+    static let updatable = PushOptions.names + [
+        "settings", "mapping", "default_upsert", "passthrough_fields", "save_session", "method", "label",
     ]
 
     let text: [UInt8]
@@ -77,7 +76,7 @@ struct SessionChange {
         } catch {
             return refuse(error)
         }
-        let warnings = warnings + flagWarnings + Self.warnings(plan, definition.root)
+        let warnings = warnings + flagWarnings + Self.warnings(plan)
         if !isNew && definition.changed.isEmpty { return answer(old, changed: [], warnings) }
         server.sessions.keep(Sessions.Session(row: row, plan: plan))
         server.local.open(account: row.account.name, settings: server.settings(of: row))
@@ -89,7 +88,7 @@ struct SessionChange {
             .map { Warning(.flagWithoutMeaning, $0.text, path: "/" + $0.name) }
     }
 
-    private static func warnings(_ plan: SessionPlan, _ definition: JSONView) -> [Warning] {
+    private static func warnings(_ plan: SessionPlan) -> [Warning] {
         var warnings: [Warning] = []
         for schema in plan.schemas {
             for unmapped in schema.mapping.unmapped {
@@ -104,7 +103,7 @@ struct SessionChange {
                             + "mean \"\(meant)\"?", path: pointer))
             }
         }
-        for field in SessionPlan.unknownMatchFields(definition, schemas: plan.schemas) {
+        for field in plan.unknownMatchFields(plan.options.match ?? []) {
             warnings.append(
                 Warning(.matchKeyUnknown, "No schema of the session can match by \"\(field)\".", path: "/match"))
         }

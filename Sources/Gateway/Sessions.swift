@@ -78,6 +78,13 @@ final class Sessions {
             defaultSchema: catalogue.defaultSchema, knownTypes: catalogue.knownTypes, patterns: patterns)
     }
 
+    /// The plan that a transfer goes by: of the revision that it pinned, with its own options.
+    func plan(of transfer: TransferRow, _ done: @escaping (SessionPlan?) -> Void) {
+        plan(session: transfer.session, revision: transfer.revision) { plan in
+            done(plan?.overridden(by: transfer.options))
+        }
+    }
+
     /// The plan of a revision, also of one that is no longer current; nil when the session is gone.
     func plan(session: Identifier, revision: Int32, _ done: @escaping (SessionPlan?) -> Void) {
         guard let current = byID[session] else { return done(nil) }

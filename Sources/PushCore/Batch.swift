@@ -18,8 +18,20 @@ struct Batch: Sendable {
         var links: [LinkTarget] = []
         var hasSearched = false
         var warnings: [Warning] = []
+        /// Its state is known to be as pushed, without asking the provider.
+        var confirmed: ConfirmedState?
+        /// Since when what is said of its state was so, at the least: milliseconds since 1970.
+        var asOf: Int64 = 0
+        /// The record to be updated as it was read; only kept when its state will be.
+        var known: KnownRecord?
         /// Set when it is to be written: nil creates.
         var write: Write?
+
+        /// It goes by a memory, and what is remembered is made again if it is gone; whether or not there was something to
+        /// look for it by.
+        var isMissed: Bool {
+            remembered != nil && record.row.givenID == nil && record.plan.options.onDeleted == .recreate
+        }
 
         struct Write: Sendable {
             var target: String?
@@ -34,6 +46,12 @@ struct Batch: Sendable {
     var members: [Member]
     var stage = Stage.readingLedger
     var answer = LookupAnswer()
+    /// When the first look-up was answered: milliseconds since 1970.
+    var readAt: Int64?
+    /// Provider records whose confirmed state is about to be taken back.
+    var doubtful: Set<String> = []
+    /// Who is remembered for the provider's records; nil when not asked yet.
+    var holders: [String: Set<String>]?
     /// The look-up under way.
     var question: LookupRequest?
     /// What the provider has answered for; what it does not mention is not there.
@@ -65,7 +83,7 @@ struct Batch: Sendable {
         var seen = askedSearches
         var named = askedIDs
         let ceiling = members.first?.record.plan.provider.readBatch ?? 1
-        for member in members where member.record.refusals.isEmpty {
+        for member in members where member.record.refusals.isEmpty && member.confirmed == nil {
             if let id = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered) {
                 if ids.count + searches.count < ceiling, named.insert(id).inserted { ids.append(id) }
             } else {
@@ -84,6 +102,16 @@ struct Batch: Sendable {
         askedIDs.formUnion(question?.ids ?? [])
         askedSearches.formUnion(question?.searches ?? [])
         question = nil
+    }
+
+    /// Records that were read to be decided upon: what was known of them from before may be over. Those that a search
+    /// came upon and that none of the members turned out to be do not count: else namesakes would never be trusted.
+    func observed(_ decisions: [Decision]) -> Set<String> {
+        var ids = askedIDs
+        for (member, decision) in zip(members, decisions) where member.confirmed == nil {
+            if let target = decision.target { ids.insert(target) }
+        }
+        return ids
     }
 
     func request() -> WriteRequest {

@@ -10,6 +10,8 @@ package enum Decision: Sendable {
     case refuse([Failure])
     /// The remembered record is gone: look for it by its match keys.
     case search
+    /// The remembered record is gone and is to be left so.
+    case skip
 }
 
 package struct DecisionInput {
@@ -56,6 +58,17 @@ extension DecisionInput {
         }
         if let remembered {
             if let known = answer.records[remembered] { return update(known) }
+            switch record.plan.options.onDeleted {
+            case .recreate: break
+            case .skip: return .skip
+            case .error:
+                return .refuse([
+                    Failure(
+                        .upstream, .notFoundUpstream,
+                        "The record that was remembered for this internal_id is gone at "
+                            + "\(record.plan.provider.displayName). Push it with on_deleted \"recreate\" to create it anew.")
+                ])
+            }
             if !hasSearched && !Self.searches(for: record).isEmpty { return .search }
         }
         switch match() {
@@ -129,7 +142,7 @@ extension DecisionInput {
 
     /// D19: which fields are written on an existing record. Under `verify` only those that differ.
     private func update(_ known: KnownRecord) -> Decision {
-        let verifies = record.plan.freshness == .verify
+        let verifies = record.plan.options.freshness != .force
         let places = record.fields.indices.filter { place in
             let field = record.fields[place]
             let current = known.fields[name: field.name]
@@ -144,7 +157,7 @@ extension DecisionInput {
         return .update(id: known.id, fields: places)
     }
 
-    private static func isUnset(_ value: JSONView?) -> Bool {
+    static func isUnset(_ value: JSONView?) -> Bool {
         guard let value else { return true }
         switch value.kind {
         case .null: return true

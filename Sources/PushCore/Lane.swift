@@ -196,6 +196,7 @@ struct ConflictKeys: Sendable {
     var name: UInt64?
     var hasEmail = false
     var hasPhone = false
+    var isUnmatched = false
 
     init(_ record: PreparedRecord) {
         let resource = record.schema.resource
@@ -203,7 +204,8 @@ struct ConflictKeys: Sendable {
             strong.append(Self.hash("i", resource.name, record.plan.namespace, id))
         }
         if let id = record.row.givenID { strong.append(Self.hash("p", resource.name, "", id)) }
-        guard !record.disablesUpsert else { return }
+        // A record that is not matched itself can still be what a later one is to find, or what an earlier one must not.
+        isUnmatched = record.disablesUpsert
         for (rule, value) in zip(resource.matchRules, record.keys.values) {
             guard let value else { continue }
             let hash = Self.hash("m", resource.name, rule.field, value)
@@ -230,8 +232,8 @@ struct ConflictKeys: Sendable {
     }
 
     /// Equal names are told apart for sure only if both have an e-mail, or both a phone: were those equal too, they
-    /// would conflict as strong keys.
+    /// would conflict as strong keys. They do not matter where neither record looks for the other.
     func isToldApart(from other: ConflictKeys) -> Bool {
-        (hasEmail && other.hasEmail) || (hasPhone && other.hasPhone)
+        (hasEmail && other.hasEmail) || (hasPhone && other.hasPhone) || (isUnmatched && other.isUnmatched)
     }
 }

@@ -81,7 +81,11 @@ package struct Payloads {
             writer.string(outcome.kind.name)
             if let basis = outcome.basis {
                 writer.key("basis")
-                writer.string(basis)
+                writer.string(basis.kind.rawValue)
+                if let time = basis.asOf {
+                    writer.key("as_of")
+                    writer.string(WireTime.text(time))
+                }
             }
             if !outcome.warnings.isEmpty {
                 writer.key("warnings")

@@ -26,17 +26,12 @@ package struct PreparedRecord: Sendable {
     package var schema: SessionPlan.Schema { plan.schemas[Int(row.schema)] }
     package var place: RecordPlace { row.place }
 
-    /// - Parameter skipsNull: what the transfer says of nulls; nil: as the session says. A rule of its own goes first.
-    package init(
-        _ row: RecordRow, plan: SessionPlan, disablesUpsert: Bool, skipsNull: Bool? = nil,
-        children: [ResultRow.Child] = []
-    ) {
+    package init(_ row: RecordRow, plan: SessionPlan, disablesUpsert: Bool, children: [ResultRow.Child] = []) {
         self.row = row
         self.plan = plan
         self.disablesUpsert = disablesUpsert
         self.children = children
-        var preparation = Preparation(
-            schema: plan.schemas[Int(row.schema)], plan: plan, skipsNull: skipsNull ?? plan.skipsNull)
+        var preparation = Preparation(schema: plan.schemas[Int(row.schema)], plan: plan)
         if !row.data.isEmpty { preparation.prepare(row.data) }
         fields = preparation.fields
         refusals = preparation.refusals
@@ -65,10 +60,10 @@ private struct Preparation {
     /// Entries of one record beyond this many say no more than the first ones did.
     private static let violationCeiling = 20
 
-    init(schema: SessionPlan.Schema, plan: SessionPlan, skipsNull: Bool) {
+    init(schema: SessionPlan.Schema, plan: SessionPlan) {
         self.schema = schema
         self.plan = plan
-        self.skipsNull = skipsNull
+        skipsNull = plan.options.skipsNull
     }
 
     mutating func prepare(_ text: [UInt8]) {
@@ -180,7 +175,7 @@ private struct Preparation {
         guard !schema.knowsProperty.contains(name) else { return }
         let meant = DidYouMean.nearest(name, among: schema.knowsProperty.sorted())
         let hint = meant.map { " Did you mean \"\($0)\"?" } ?? ""
-        if plan.warnsOfUnknown {
+        if plan.options.warnsOfUnknown {
             warnings.append(
                 Warning(
                     .unknownProperty,

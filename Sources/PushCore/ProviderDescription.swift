@@ -29,6 +29,8 @@ package struct ProviderDescription: Equatable, Sendable {
     package var fieldsMember: String?
     /// Resources that are not in the manifest come into being under the name of their type.
     package var hasOpenResources: Bool
+    /// It stores every value as it is sent: what it returns need not be held against it.
+    package var keepsValues = false
 
     package init(
         name: String, displayName: String, authType: String = "custom", url: String = "", image: String = "",

@@ -8,6 +8,12 @@ extension PushMachine {
     mutating func identify(_ id: Int64) {
         guard let batch = batches[id] else { return }
         let internalIDs = batch.members.filter { $0.record.refusals.isEmpty }.compactMap(\.record.row.internalID)
+        if batch.members.contains(where: \.record.trustsLedger) {
+            let ids = batch.members.filter(\.record.trustsLedger).compactMap(\.record.row.givenID)
+            if !ids.isEmpty || !internalIDs.isEmpty {
+                return readConfirmed(id, internalIDs: internalIDs, ids: ids)
+            }
+        }
         guard !internalIDs.isEmpty else { return lookUp(id) }
         effects.append(
             .readLedger(
@@ -23,7 +29,7 @@ extension PushMachine {
         lookUp(id)
     }
 
-    private mutating func lookUp(_ id: Int64) {
+    mutating func lookUp(_ id: Int64) {
         guard let batch = batches[id] else { return }
         let request = batch.lookup()
         guard !request.ids.isEmpty || !request.searches.isEmpty else { return decide(id) }
@@ -37,6 +43,7 @@ extension PushMachine {
         switch reply {
         case .answered(let answer):
             batches[id]?.note(answer)
+            if batch.readAt == nil { batches[id]?.readAt = now.wall }
             batches[id]?.attempt = 1
             lookUp(id)
         case .refused(let failure):
@@ -55,7 +62,7 @@ extension PushMachine {
 
     // MARK: What is to be done?
 
-    private mutating func decide(_ id: Int64) {
+    mutating func decide(_ id: Int64) {
         guard var batch = batches[id] else { return }
         var decisions: [Decision] = []
         var needsSearch = false
@@ -66,6 +73,10 @@ extension PushMachine {
             batch.members[place].links = links(of: record, children, warnings: &warnings)
             batch.members[place].warnings = warnings
             let member = batch.members[place]
+            if let state = member.confirmed {
+                decisions.append(.unchanged(state.known))
+                continue
+            }
             let decision = DecisionInput(
                 record: record, remembered: member.remembered, answer: batch.answer, links: member.links,
                 hasSearched: member.hasSearched
@@ -78,6 +89,8 @@ extension PushMachine {
         }
         batches[id] = batch
         if needsSearch { return lookUp(id) }
+        let held = batch.holders == nil ? newlyHeld(batch, decisions) : []
+        if !held.isEmpty { return readHolders(id, held) }
         carryOut(id, decisions)
     }
 
@@ -86,6 +99,8 @@ extension PushMachine {
         var targets: Set<String> = []
         var settled: [(Batch.Member, MemberEnd)] = []
         var kept: [Batch.Member] = []
+        let unconfirmed = Unconfirmed(
+            account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
         for (place, decision) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
@@ -94,7 +109,11 @@ extension PushMachine {
                 lanes[batch.account]?.advance(recordPlace, .putBack)
                 continue
             }
-            if member.hasSearched && member.remembered != nil {
+            member.asOf = member.confirmed?.confirmed ?? batch.readAt ?? now.wall
+            if let collision = Self.collision(member, target: decision.target, batch.holders ?? [:]) {
+                member.warnings.append(collision)
+            }
+            if member.isMissed && decision.target != member.remembered {
                 member.warnings.append(
                     Warning(
                         .recordRecreated, "The record that was remembered for this internal_id is gone at the provider."
@@ -102,7 +121,15 @@ extension PushMachine {
             }
             switch decision {
             case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
-            case .update(let target, let fields): member.write = Batch.Member.Write(target: target, fields: fields)
+            case .update(let target, let fields):
+                member.write = Batch.Member.Write(target: target, fields: fields)
+                if member.record.trustsLedger { member.known = batch.answer.records[target] }
+            case .skip:
+                member.warnings.append(
+                    Warning(
+                        .recordDeleted,
+                        "The record that was remembered for this internal_id is gone at the provider; it was left so."))
+                settled.append((member, .skipped))
             case .unchanged(let known): settled.append((member, .unchanged(known)))
             case .refuse(let failures): settled.append((member, .refused(failures)))
             case .search: preconditionFailure("A record that was searched for must not ask for a search again.")
@@ -115,7 +142,7 @@ extension PushMachine {
         batches[id] = batch
         if kept.isEmpty {
             release(id)
-            settle(settled, intent: nil)
+            settle(settled, intent: nil, unconfirmed: unconfirmed)
             plan(batch.account)
             return
         }
@@ -125,7 +152,7 @@ extension PushMachine {
         let row = IntentRow(
             id: lastIntent, account: batch.account, resource: batch.key.resource, created: now.wall, attempt: 1,
             plan: batches[id]?.planText() ?? [])
-        settle(settled, intent: (row, id))
+        settle(settled, intent: (row, id), unconfirmed: unconfirmed)
     }
 
     /// Records that a parent is linked to; what cannot be linked becomes a warning.
@@ -153,7 +180,9 @@ extension PushMachine {
                 continue
             }
             let kind = possible.first { $0.resource == schema.resource.name }
-            guard kind != nil || possible.isEmpty else {
+            // What the provider's description does not know is linked with everything, from either end.
+            let isCustom = !provider.resources.contains { $0.name == schema.resource.name }
+            guard kind != nil || possible.isEmpty || isCustom else {
                 warnings.append(
                     Warning(
                         .linkSkipped,
@@ -227,6 +256,8 @@ extension PushMachine {
                     member.warnings.append(
                         Warning(.linkSkipped, "The provider refused to link it to \(link.resource) \(link.id)."))
                 }
+                member.links.removeAll(where: refused.contains)
+                member.warnings += Self.notTaken(member, returned: data)
                 ends.append((member, .written(id: providerID, isNew: isNew, data: data)))
             case .notFound(let text):
                 if member.record.row.givenID == nil {
@@ -245,8 +276,19 @@ extension PushMachine {
     /// The exchange is over: outcomes and the end of its intent in one commit.
     private mutating func end(_ batch: Batch, _ ends: [(Batch.Member, MemberEnd)]) {
         for (member, _) in ends { lanes[batch.account]?.advance(member.record.place, .answered) }
-        settle(ends, intent: nil, settledIntent: batch.intent)
+        settle(
+            ends, intent: nil, settledIntent: batch.intent,
+            unconfirmed: Unconfirmed(account: batch.account, resource: batch.key.resource, ids: Self.adopted(ends)))
         plan(batch.account)
+    }
+
+    /// Records that a create has turned out to be.
+    private static func adopted(_ ends: [(Batch.Member, MemberEnd)]) -> Set<String> {
+        var ids: Set<String> = []
+        for (member, end) in ends {
+            if case .written(let id, let isNew, _) = end, !isNew, member.write?.target != id { ids.insert(id) }
+        }
+        return ids
     }
 
     /// The batch is done with its resource; the next one may begin while its outcomes go to disk.
@@ -327,7 +369,7 @@ extension Decision {
         switch self {
         case .update(let id, _): id
         case .unchanged(let known): known.id
-        case .create, .refuse, .search: nil
+        case .create, .refuse, .search, .skip: nil
         }
     }
 }

@@ -6,6 +6,8 @@ enum MemberEnd: Sendable {
     case unchanged(KnownRecord)
     case refused([Failure])
     case uncertain(String)
+    /// Left alone, as was asked for.
+    case skipped
 }
 
 // Outcome, ledger, errors, counts and events of a batch: one commit, so that a crash leaves all of it or nothing.
@@ -15,17 +17,21 @@ extension PushMachine {
     ///   - intent: the intent of the rest of the batch, which shares the commit (K6), and the batch.
     ///   - settledIntent: the intent that these ends settle.
     ///   - emptyTransfer: a transfer without records, which completes by being accepted.
+    ///   - unconfirmed: provider records whose confirmed state goes, unless an end says what it is now.
     mutating func settle(
         _ ends: [(Batch.Member, MemberEnd)], intent: (row: IntentRow, batch: Int64)?, settledIntent: Int64? = nil,
-        emptyTransfer: Int64? = nil
+        emptyTransfer: Int64? = nil, unconfirmed: Unconfirmed? = nil
     ) {
         var rows = SettledRows()
-        var pending = PendingCommit(intentOf: intent?.batch)
+        var pending = PendingCommit(intentOf: intent?.batch, unconfirmed: unconfirmed)
         for (member, end) in ends {
             let record = member.record
             let outcome = outcome(of: member, end)
             pending.finished.append((record, outcome))
-            if let id = record.row.internalID, let providerID = outcome.providerID, outcome.kind.isWritten {
+            if let row = confirmedRow(member, end) { rows.confirmed.append(row) }
+            // What is only known from the ledger tells it nothing new.
+            let isTold = member.confirmed != nil && member.remembered == outcome.providerID
+            if let id = record.row.internalID, let providerID = outcome.providerID, outcome.kind.isWritten, !isTold {
                 rows.ledger.append(
                     LedgerRow(
                         account: record.plan.account, namespace: record.plan.namespace,
@@ -44,7 +50,7 @@ extension PushMachine {
         for sequence in rows.touched.sorted() { advance(sequence, &rows) }
         pending.events = rows.events
         pending.advanced = rows.touched.sorted().compactMap { trackers[$0]?.row }
-        var changes = rows.changes
+        var changes = rows.unconfirming(unconfirmed) + rows.changes
         if let settledIntent { changes.append(.intentSettled(id: settledIntent, at: now.wall)) }
         if let intent { changes.append(.intent(intent.row)) }
         forgetDropped(ends)
@@ -58,6 +64,7 @@ extension PushMachine {
     private struct SettledRows {
         var outcomes: [OutcomeRow] = []
         var ledger: [LedgerRow] = []
+        var confirmed: [ConfirmedRow] = []
         var errors: [ErrorRow] = []
         var events: [EventRow] = []
         var advanced: [Change] = []
@@ -67,10 +74,35 @@ extension PushMachine {
             var changes: [Change] = []
             if !outcomes.isEmpty { changes.append(.outcomes(outcomes)) }
             if !ledger.isEmpty { changes.append(.ledger(ledger)) }
+            if !confirmed.isEmpty { changes.append(.confirmed(confirmed)) }
             if !errors.isEmpty { changes.append(.errors(errors)) }
             changes += advanced
             if !events.isEmpty { changes.append(.events(events)) }
             return changes
+        }
+
+        func unconfirming(_ unconfirmed: Unconfirmed?) -> [Change] {
+            guard let unconfirmed else { return [] }
+            let ids = unconfirmed.ids.subtracting(confirmed.map(\.providerID)).sorted()
+            return ids.isEmpty ? [] : [.unconfirmed(unconfirmed.account, resource: unconfirmed.resource, ids: ids)]
+        }
+    }
+
+    /// The state that a record of a transfer that goes by the ledger is known to be in now.
+    private func confirmedRow(_ member: Batch.Member, _ end: MemberEnd) -> ConfirmedRow? {
+        let record = member.record
+        guard record.trustsLedger, member.confirmed == nil else { return nil }
+        let (id, state, time): (String, [UInt8]?, Int64)
+        switch end {
+        case .unchanged(let known): (id, state, time) = (known.id, ConfirmedState.text(read: known, record), member.asOf)
+        case .written(let written, _, let data):
+            (id, state, time) = (written, ConfirmedState.text(written: data, member), member.asOf)
+        case .refused, .uncertain, .skipped: return nil
+        }
+        return state.map {
+            ConfirmedRow(
+                account: record.plan.account, resource: record.schema.resource.name, providerID: id, confirmed: time,
+                state: $0)
         }
     }
 
@@ -79,15 +111,17 @@ extension PushMachine {
         var kind = OutcomeKind.refused
         var providerID: String?
         var data: [UInt8] = []
-        var basis: String?
+        var basis: OutcomeRow.Basis?
         switch end {
         case .written(let id, let isNew, let returned):
             (kind, providerID, data) = (isNew ? .created : .updated, id, returned)
         case .unchanged(let known):
-            (kind, providerID, basis) = (.unchanged, known.id, "verify")
+            (kind, providerID) = (.unchanged, known.id)
+            basis = OutcomeRow.Basis(member.confirmed == nil ? .verify : .ledger, asOf: member.asOf)
             data = provider.returnsData ? known.source.compactText : []
         case .refused: kind = .refused
         case .uncertain: kind = .uncertain
+        case .skipped: kind = .unsent
         }
         return OutcomeRow(
             place: member.record.place, kind: kind, providerID: providerID, data: data, basis: basis,
@@ -97,7 +131,7 @@ extension PushMachine {
     /// One entry a record: all that is wrong with it in one text.
     private static func failure(of end: MemberEnd) -> Failure? {
         switch end {
-        case .written, .unchanged: return nil
+        case .written, .unchanged, .skipped: return nil
         case .refused(let failures):
             guard var first = failures.first else { return Failure(.internal, .fault, "Refused without a reason.") }
             first.text = failures.map(\.text).joined(separator: "\n")

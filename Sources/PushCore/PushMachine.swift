@@ -20,6 +20,9 @@ package enum Fact: Sendable {
     /// The answer to `admit`, or a part of it that more parts follow; `isLast`: the transfer has no record after these.
     case admitted(AccountKey, transfer: Int64, [PreparedRecord], isLast: Bool, moreFollow: Bool)
     case ledgerRead(batch: Int64, [String: String])
+    case confirmedRead(batch: Int64, ConfirmedAnswer)
+    /// Internal ids that are remembered for provider records, by the latter.
+    case holdersRead(batch: Int64, [String: [String]])
     case lookedUp(batch: Int64, Reply<LookupAnswer>)
     case written(batch: Int64, Reply<WriteAnswer>)
     /// A commit that was ordered is on disk.
@@ -35,6 +38,9 @@ package enum Effect: Sendable {
     /// Read unfinished records, prepare them and report `admitted`.
     case admit(AccountKey, transfer: Int64, after: Int32, limit: Int)
     case readLedger(batch: Int64, LedgerScope, resource: String, internalIDs: [String])
+    /// As `readLedger`, with the confirmed states of the records found and of those in `ids`.
+    case readConfirmed(batch: Int64, LedgerScope, resource: String, internalIDs: [String], ids: [String])
+    case readHolders(batch: Int64, LedgerScope, resource: String, ids: [String])
     case lookUp(batch: Int64, AccountKey, LookupRequest)
     case write(batch: Int64, AccountKey, WriteRequest)
     case commit([Change], CommitToken)
@@ -72,6 +78,9 @@ package struct PushMachine: Sendable {
     var recoveredInDoubt: [Int64] = []
     var effects: [Effect] = []
     var now = Moment(wall: 0, monotonic: 0, chance: 0)
+    /// The wall clock, but for the times that it was set back: since the start it has gone on at least as fast as the
+    /// monotonic one (K36). Milliseconds since 1970.
+    private(set) var steadyWall: Int64 = 0
 
     /// What follows when a commit is on disk.
     struct PendingCommit: Sendable {
@@ -80,6 +89,7 @@ package struct PushMachine: Sendable {
         var events: [EventRow] = []
         /// Transfers as they stand with this commit; the trackers may be further already.
         var advanced: [TransferRow] = []
+        var unconfirmed: Unconfirmed?
     }
 
     package init(lastIntent: Int64 = 0, lastError: Int64 = 0, lastEvent: Int64 = 0) {
@@ -89,6 +99,8 @@ package struct PushMachine: Sendable {
     }
 
     package mutating func handle(_ fact: Fact, at moment: Moment) -> [Effect] {
+        let passed = moment.monotonic > now.monotonic ? (moment.monotonic - now.monotonic) / 1_000_000 : 0
+        steadyWall = max(moment.wall, now.monotonic == 0 ? moment.wall : steadyWall + Int64(clamping: passed))
         now = moment
         take(fact)
         defer { effects = [] }
@@ -109,6 +121,8 @@ package struct PushMachine: Sendable {
         case .admitted(let account, let transfer, let records, let isLast, let moreFollow):
             admit(account, transfer, records, isLast: isLast, moreFollow: moreFollow)
         case .ledgerRead(let batch, let known): ledgerRead(batch, known)
+        case .confirmedRead(let batch, let answer): confirmedRead(batch, answer)
+        case .holdersRead(let batch, let holders): holdersRead(batch, holders)
         case .lookedUp(let batch, let reply): lookedUp(batch, reply)
         case .written(let batch, let reply): written(batch, reply)
         case .committed(let token): committed(token)
@@ -210,6 +224,8 @@ package struct PushMachine: Sendable {
             member.write = Batch.Member.Write(target: item.target, fields: item.fields)
             member.links = links(of: record, record.children, warnings: &member.warnings)
             member.warnings = item.warnings
+            // The provider may give the answer that it gave to the first attempt.
+            member.asOf = intent.created
             batch.members.append(member)
             lanes[intent.account, default: Lane()].admitRecovered(record)
             lanes[intent.account]?.advance(record.place, .recovered)

@@ -102,6 +102,8 @@ package struct TransferRow: Equatable, Sendable {
     /// The end of the event log when the push arrived: its sequence, shifted by 16 bits, and the check of its event.
     /// All events of the transfer come after it, and every answer about the push names it.
     package var cursor: Int64 = 0
+    /// Options that it has of its own: what `PushOptions.text` made.
+    package var options: [UInt8] = []
 
     package init(
         sequence: Int64, id: Identifier, session: Identifier, account: AccountKey, revision: Int32, schemaKey: String,
@@ -164,14 +166,48 @@ package struct OutcomeRow: Equatable, Sendable {
     package var providerID: String?
     /// The record as the provider returned it, compact text; empty if it returned none.
     package var data: [UInt8]
-    /// What an `unchanged` rests on: `verify`. Nil for other outcomes.
-    package var basis: String?
+    /// What an `unchanged` rests on. Nil for other outcomes.
+    package var basis: Basis?
     /// Compact text of `Warning.text`, or empty.
     package var warnings: [UInt8]
     package var finished: Int64
 
+    /// How it is known that a record is as pushed, and since when.
+    package struct Basis: Equatable, Sendable {
+        package enum Kind: String, Sendable, CaseIterable {
+            /// It was read at the provider.
+            case verify
+            /// The gateway itself confirmed it before.
+            case ledger
+            /// The caller said so.
+            case caller
+        }
+
+        package var kind: Kind
+        /// Milliseconds since 1970; nil in rows of the first version.
+        package var asOf: Int64?
+
+        package init(_ kind: Kind, asOf: Int64?) {
+            self.kind = kind
+            self.asOf = asOf
+        }
+
+        /// As it is stored: the word, and the time behind a blank.
+        package var text: String { asOf.map { "\(kind.rawValue) \($0)" } ?? kind.rawValue }
+
+        /// Nil when `text` is no basis.
+        package init?(text: String) {
+            let parts = text.split(separator: " ", omittingEmptySubsequences: false)
+            guard let kind = Kind(rawValue: String(parts[0])), parts.count <= 2 else { return nil }
+            self.kind = kind
+            guard parts.count == 2 else { return }
+            guard let asOf = Int64(parts[1]) else { return nil }
+            self.asOf = asOf
+        }
+    }
+
     package init(
-        place: RecordPlace, kind: OutcomeKind, providerID: String?, data: [UInt8], basis: String? = nil,
+        place: RecordPlace, kind: OutcomeKind, providerID: String?, data: [UInt8], basis: Basis? = nil,
         warnings: [UInt8] = [], finished: Int64
     ) {
         self.place = place

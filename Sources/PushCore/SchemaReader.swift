@@ -76,11 +76,9 @@ struct SchemaReader {
         let mapping = try Mapping(
             properties: properties, resource: resource, mode: mode, choices: choices,
             takesAny: takesAny || allowsPassthrough)
-        let rules = resource.matchRules
         return SessionPlan.Schema(
             key: key, endgrateType: type, title: title, source: source, resource: resource, mapping: mapping,
-            matchPlaces: match.map { fields in fields.compactMap { field in rules.firstIndex { $0.field == field } } }
-                ?? Array(rules.indices),
+            matchPlaces: SessionPlan.Schema.matchPlaces(of: resource, match: match),
             compiled: compiled, knowsProperty: Set(properties.map(\.name)), takesAnyProperty: takesAny)
     }
 

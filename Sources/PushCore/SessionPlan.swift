@@ -50,17 +50,10 @@ package final class SessionPlan: Sendable {
         package let resource: ResourceDescription
         package let mapping: Mapping
         /// Match rules of the resource that this session uses, in its order; places in `resource.matchRules`.
-        package let matchPlaces: [Int]
+        package fileprivate(set) var matchPlaces: [Int]
         let compiled: CompiledSchema
         let knowsProperty: Set<String>
         let takesAnyProperty: Bool
-    }
-
-    package enum Freshness: String, Sendable, CaseIterable {
-        /// Always writes.
-        case force
-        /// Reads first and writes what differs.
-        case verify
     }
 
     package let session: Identifier
@@ -69,12 +62,9 @@ package final class SessionPlan: Sendable {
     package let namespace: String
     package let provider: ProviderDescription
     package let schemas: [Schema]
-    package let freshness: Freshness
+    package let options: PushOptions
     package let defaultUpsert: UpsertMode
     package let allowsPassthrough: Bool
-    package let warnsOfUnknown: Bool
-    /// Null is as good as absent, unless a rule or a transfer says otherwise.
-    package let skipsNull: Bool
     /// Results come back in the caller's schema (`method: "push+pull"`).
     package let returnsSchemaForm: Bool
     package let label: String?
@@ -94,18 +84,41 @@ package final class SessionPlan: Sendable {
         self.account = account
         self.provider = provider
         namespace = definition["namespace"]?.string ?? ""
-        freshness = definition["freshness"]?.string.flatMap(Freshness.init) ?? .verify
+        options = PushOptions().overridden(by: definition)
         defaultUpsert = definition["default_upsert"]?.string.flatMap(UpsertMode.init) ?? .overwrite
         allowsPassthrough = definition["passthrough_fields"]?.bool ?? false
-        warnsOfUnknown = definition["unknown_properties"]?.isString("warn") ?? false
-        skipsNull = definition["skip_null"]?.bool ?? false
         returnsSchemaForm = definition["method"]?.isString("push+pull") ?? false
         label = definition["label"]?.string
         schemas = try SchemaReader(
-            provider: provider, mode: defaultUpsert, match: definition["match"]?.elements.compactMap(\.string),
+            provider: provider, mode: defaultUpsert, match: options.match,
             allowsPassthrough: allowsPassthrough, defaultSchema: defaultSchema, knownTypes: knownTypes,
             patterns: patterns
         ).schemas(of: definition)
+    }
+
+    /// The same session with other options.
+    private init(_ plan: SessionPlan, _ options: PushOptions) {
+        session = plan.session
+        revision = plan.revision
+        account = plan.account
+        namespace = plan.namespace
+        provider = plan.provider
+        self.options = options
+        defaultUpsert = plan.defaultUpsert
+        allowsPassthrough = plan.allowsPassthrough
+        returnsSchemaForm = plan.returnsSchemaForm
+        label = plan.label
+        var schemas = plan.schemas
+        if options.match != plan.options.match {
+            for place in schemas.indices {
+                schemas[place].matchPlaces = Schema.matchPlaces(of: schemas[place].resource, match: options.match)
+            }
+        }
+        self.schemas = schemas
+    }
+
+    package func overridden(by options: PushOptions) -> SessionPlan {
+        options == self.options ? self : SessionPlan(self, options)
     }
 
     /// Place of the schema that a name stands for: exact key first, then a type that exactly one schema has (D38).
@@ -113,11 +126,5 @@ package final class SessionPlan: Sendable {
         if let place = schemas.firstIndex(where: { $0.key == name }) { return place }
         let places = schemas.indices.filter { schemas[$0].endgrateType == name }
         return places.count == 1 ? places[0] : nil
-    }
-
-    /// The match fields that were named but that no schema of the session can match by.
-    package static func unknownMatchFields(_ definition: JSONView, schemas: [Schema]) -> [String] {
-        let known = Set(schemas.flatMap { $0.resource.matchRules.map(\.field) })
-        return definition["match"]?.elements.compactMap(\.string).filter { !known.contains($0) } ?? []
     }
 }

@@ -25,6 +25,12 @@ package enum Change: Equatable, Sendable {
     case consumer(name: String, sequence: Int64, at: Int64)
     /// Removes finished transfers and events that are older than their retention, at most `limit` transfers at a time.
     case trim(transfersBefore: Int64, eventsBefore: Int64, limit: Int)
+    /// The states of these provider records are known now.
+    case confirmed([ConfirmedRow])
+    /// The states of these provider records are not known any more.
+    case unconfirmed(AccountKey, resource: String, ids: [String])
+    /// Pairs that a caller brings along; an internal id that is remembered already keeps what it has unless `replacing`.
+    case identities([LedgerRow], replacing: Bool)
 }
 
 package struct LedgerScope: Hashable, Sendable {
@@ -111,6 +117,23 @@ package enum Query: Equatable, Sendable {
     /// their entry. Cut at `bytes` of the outcomes' data, but never empty while there is one that was looked at: a search
     /// looks at a bounded stretch of the log and says in its answer how far it came.
     case events(after: Int64, filter: EventFilter, limit: Int, bytes: Int)
+    /// What is remembered for these internal ids, and the confirmed states of those records and of the ones in `ids`.
+    case confirmed(scope: LedgerScope, resource: String, internalIDs: [String], ids: [String])
+    /// Internal ids that are remembered for provider records, at most three each.
+    case holders(scope: LedgerScope, resource: String, ids: [String])
+    /// Rows of the ledger in the order of resource and internal id, after a place, at most `limit`.
+    case identities(scope: LedgerScope, resources: [String], after: IdentityPlace?, limit: Int)
+}
+
+/// A place in the order of `Query.identities`.
+package struct IdentityPlace: Equatable, Sendable {
+    package var resource: String
+    package var internalID: String
+
+    package init(resource: String, internalID: String) {
+        self.resource = resource
+        self.internalID = internalID
+    }
 }
 
 package struct EventFilter: Hashable, Sendable {
@@ -147,6 +170,10 @@ package enum Answer: Equatable, Sendable {
     case errors([ErrorRow], total: Int)
     /// `examinedThrough`: every event up to this sequence was looked at; `oldest` and `latest` of the log.
     case events([LoggedEvent], examinedThrough: Int64, oldest: Int64, latest: Int64)
+    case confirmed(ConfirmedAnswer)
+    /// By provider id.
+    case holders([String: [String]])
+    case identities([LedgerRow], isLast: Bool)
 }
 
 package struct FinishedRecord: Equatable, Sendable {

@@ -12,6 +12,9 @@ package struct Warning: Equatable, Sendable {
         case matchKeyUnknown = "match_key_unknown"
         case recordRecreated = "record_recreated"
         case linkSkipped = "link_skipped"
+        case recordDeleted = "record_deleted"
+        case identityCollision = "identity_collision"
+        case valueNotTaken = "value_not_taken"
     }
 
     package var name: Name

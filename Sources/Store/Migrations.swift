@@ -30,7 +30,21 @@ enum Migrations {
         }
     }
 
-    private static let all = [first]
+    private static let all = [first, transferOptions, confirmedStates]
+
+    /// What a push says about itself beside its session (K16): JSON text, empty for nothing.
+    private static let transferOptions = """
+        ALTER TABLE transfer ADD COLUMN options BLOB NOT NULL DEFAULT x'';
+        """
+
+    /// Of provider records, not of internal ids: whoever pushes to a record, all meet one row. `state` is sealed. The index
+    /// answers who else is remembered for a record.
+    private static let confirmedStates = """
+        CREATE TABLE confirmed(
+            account INTEGER NOT NULL, resource TEXT NOT NULL, provider_id TEXT NOT NULL, confirmed INTEGER NOT NULL,
+            state BLOB NOT NULL, PRIMARY KEY(account, resource, provider_id)) WITHOUT ROWID;
+        CREATE INDEX ledger_holder ON ledger(scope, resource, provider_id);
+        """
 
     private static let first = """
         CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;

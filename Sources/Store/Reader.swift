@@ -59,6 +59,11 @@ final class Reader {
                 try errors(session: session, transfer: transfer, offset: offset, limit: limit)
             case .events(let after, let filter, let limit, let bytes):
                 try events(after: after, filter, Allowance(rows: limit, bytes: bytes))
+            case .confirmed(let scope, let resource, let internalIDs, let ids):
+                try confirmed(scope, resource, internalIDs, ids)
+            case .holders(let scope, let resource, let ids): try holders(scope, resource, ids)
+            case .identities(let scope, let resources, let after, let limit):
+                try identities(scope, resources, after: after, limit: limit)
             }
         }
     }
@@ -120,43 +125,6 @@ final class Reader {
             try row.end()
             return definition
         }.first
-    }
-
-    private func known(
-        _ scope: LedgerScope, _ resource: String, _ ids: [String]
-    ) throws(StoreFailure) -> [String: String] {
-        let findScope = try database.statement(
-            """
-            SELECT s.number FROM account a JOIN scope s ON s.account=a.number
-            WHERE a.provider=?1 AND a.name=?2 AND s.namespace=?3
-            """, "find scope")
-        var binder = RowBinder(findScope)
-        binder.put(scope.account.provider)
-        binder.put(scope.account.name)
-        binder.put(scope.namespace)
-        let number = try findScope.rows { row throws(StoreFailure) in row.integer() }.first
-        guard let number else { return [:] }
-        let find = try database.statement(
-            """
-            SELECT scope, resource, internal_id, provider_id, confirmed, sum FROM ledger
-            WHERE scope=?1 AND resource=?2 AND internal_id=?3
-            """, "read ledger")
-        var known: [String: String] = [:]
-        for id in ids {
-            var binder = RowBinder(find)
-            binder.put(number)
-            binder.put(resource)
-            binder.put(id)
-            let providerID = try find.rows { row throws(StoreFailure) in
-                (_, _, _) = (row.integer(), row.text(), row.text())
-                let providerID = row.text()
-                _ = row.integer()
-                try row.endSealed()
-                return providerID
-            }.first
-            if let providerID { known[id] = providerID }
-        }
-        return known
     }
 
     // MARK: Errors

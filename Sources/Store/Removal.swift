@@ -21,6 +21,8 @@ struct Removal {
         case scope = 3
         /// What stands in the write-ahead log.
         case log = 4
+        /// The confirmed states of an account.
+        case confirmed = 5
     }
 
     private struct Item {
@@ -101,6 +103,7 @@ struct Removal {
         case .session: try removeSession(item.target, &budget)
         case .scope: try removeScope(item.target, &budget)
         case .log: true
+        case .confirmed: try removeConfirmed(item.target, &budget)
         }
     }
 
@@ -231,6 +234,21 @@ struct Removal {
         let removed = database.changes
         defer { budget.rows -= removed }
         return removed < max(1, budget.rows)
+    }
+
+    private func removeConfirmed(_ account: Int64, _ budget: inout Budget) throws(StoreFailure) -> Bool {
+        let statement = try database.statement(
+            """
+            DELETE FROM confirmed WHERE account=?1 AND (resource, provider_id) IN
+                (SELECT resource, provider_id FROM confirmed WHERE account=?1 LIMIT ?2)
+            """, "remove confirmed states")
+        // Each may have tens of kilobytes.
+        let limit = max(1, min(budget.rows, 64))
+        statement.bind(account, Int64(limit))
+        try statement.run()
+        let removed = database.changes
+        budget.rows -= removed
+        return removed < limit
     }
 
     // MARK: Retention

@@ -22,7 +22,7 @@ extension TransferRow {
         SELECT t.sequence, t.id, s.id, a.provider, a.name, t.revision, t.schema_key, t.records, t.all_records,
             t.disable_upsert, t.idempotency_key, t.body_hash, t.created, t.completed, t.published,
             t.created_records, t.updated_records, t.unchanged_records, t.refused_records, t.uncertain_records,
-            t.unsent_records, t.finished_all, t.errors, t.failed_pages, t.cursor
+            t.unsent_records, t.finished_all, t.errors, t.failed_pages, t.cursor, t.options
         FROM transfer t JOIN session s ON s.number=t.session JOIN account a ON a.number=t.account
         """
 
@@ -58,6 +58,7 @@ extension TransferRow {
         transfer.published = row.int32()
         transfer.counts = TransferCounts(reading: &row)
         transfer.cursor = row.integer()
+        transfer.options = row.bytes()
         try row.end()
         return transfer
     }
@@ -138,7 +139,7 @@ extension OutcomeRow {
         binder.put(place.ordinal)
         binder.put(Int64(kind.rawValue))
         binder.put(providerID)
-        binder.put(basis)
+        binder.put(basis?.text)
         binder.put(warnings)
         binder.put(finished)
         binder.put(data)
@@ -161,7 +162,9 @@ extension OutcomeRow {
         let place = RecordPlace(transfer: row.integer(), ordinal: row.int32())
         let kind = UInt8(exactly: row.integer()).flatMap { OutcomeKind(rawValue: $0) }
         if kind == nil { row.reject() }
-        let (providerID, basis, warnings) = (row.optionalText(), row.optionalText(), row.bytes())
+        let (providerID, basisText, warnings) = (row.optionalText(), row.optionalText(), row.bytes())
+        let basis = basisText.flatMap(Basis.init)
+        if basisText != nil && basis == nil { row.reject() }
         let finished = row.integer()
         let data = keepingData ? row.bytes() : []
         let bytes = keepingData ? data.count : row.size()

@@ -27,13 +27,16 @@ extension Writer {
             case .trim(let transfers, let events, let limit):
                 try removal.trim(transfersBefore: transfers, eventsBefore: events, limit: limit)
                 rows += settings.sliceRows
+            case .confirmed(let rows): for row in rows { try save(row) }
+            case .unconfirmed(let account, let resource, let ids): try remove(confirmed: ids, of: resource, account)
+            case .identities(let rows, let replaces): for row in rows { try insert(row, replacing: replaces) }
             }
         }
     }
 
     // MARK: Numbers
 
-    private func number(of account: AccountKey) throws(StoreFailure) -> Int64 {
+    func number(of account: AccountKey) throws(StoreFailure) -> Int64 {
         if let known = accounts[account] { return known }
         var insert = RowBinder(
             try database.statement(
@@ -63,7 +66,7 @@ extension Writer {
         return number
     }
 
-    private func number(of scope: LedgerScope) throws(StoreFailure) -> Int64 {
+    func number(of scope: LedgerScope) throws(StoreFailure) -> Int64 {
         if let known = scopes[scope] { return known }
         let account = try number(of: scope.account)
         var insert = RowBinder(
@@ -156,6 +159,8 @@ extension Writer {
         try row.run()
         scopes[scope] = nil
         try removal.add(.scope, number)
+        // States belong to the account and not to one of its namespaces; without one a record is read, no more.
+        try removal.add(.confirmed, try self.number(of: scope.account))
     }
 
     // MARK: Transfers
@@ -169,10 +174,11 @@ extension Writer {
             try database.statement(
                 """
                 INSERT INTO transfer VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                    ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
+                    ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)
                 """, "write transfer"))
         row.put(into: &binder, session: session, account: try number(of: row.account))
         binder.put(isWhole ? try nextArrival() : 0)
+        binder.put(row.options)
         try binder.run()
         if !isWhole { arriving[row.sequence] = session }
         rows += 1
@@ -274,15 +280,6 @@ extension Writer {
         var binder = RowBinder(
             try database.statement("INSERT INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "write outcome"))
         row.put(into: &binder)
-        try binder.run()
-        rows += 1
-    }
-
-    private func save(_ row: LedgerRow) throws(StoreFailure) {
-        let scope = try number(of: LedgerScope(account: row.account, namespace: row.namespace))
-        var binder = RowBinder(
-            try database.statement("REPLACE INTO ledger VALUES(?1, ?2, ?3, ?4, ?5, ?6)", "write ledger"))
-        row.put(into: &binder, scope: scope)
         try binder.run()
         rows += 1
     }

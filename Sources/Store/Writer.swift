@@ -52,6 +52,8 @@ final class Writer {
     var arrivals: Int64 = 0
     /// Transfers that had not arrived when their session was deleted: the rest of them is dropped.
     var endedArrivals: Set<Int64> = []
+    /// Whether an account, by its number, has confirmed states.
+    var confirmedAccounts: [Int64: Bool] = [:]
     /// Rows that the group under way has touched.
     var rows = 0
 

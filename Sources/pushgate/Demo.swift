@@ -112,7 +112,7 @@ enum Demo {
     /// The files of the demonstration, which are known by name: nothing else is touched.
     private static func remove(_ folder: String) {
         for name in ["store.db", "local/demo.db"] {
-            for ending in ["", "-wal", "-shm", ".lock", ".socket"] { unlink("\(folder)/\(name)\(ending)") }
+            for ending in ["", "-wal", "-shm", ".lock", ".socket", ".key"] { unlink("\(folder)/\(name)\(ending)") }
         }
         unlink(folder + "/gate.sock")
         unlink(folder + "/gate.sock.lock")

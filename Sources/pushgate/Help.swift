@@ -47,6 +47,8 @@ enum Help {
           --listen unix:PATH[?mode=0660&group=NAME]   repeatable; mode 0600 unless said. fd:NAME takes a socket over from
                                                       the service manager. Default: $XDG_RUNTIME_DIR/pushgate.sock
           --store FILE            default: $XDG_STATE_HOME/pushgate/store.db
+          --key-file FILE         what is sealed in the store is sealed under this key: 64 hexadecimal digits, mode 0600.
+                                  Default: FILE.key beside the store, made at the first start; keep a copy of it
           --local DIR             files of the embedded provider; default: local/ beside the store
           --allow-uid ID          lets another user in; repeatable. Default: root and the user it runs as
           --allow-gid ID          lets a group in, also as a supplementary group; repeatable

@@ -5,7 +5,7 @@ import Glibc
 struct Options {
     /// Options that every way of serving takes.
     static let serving = [
-        "store", "local", "allow-uid", "allow-gid", "token-file", "drain", "log", "max-connections",
+        "store", "key-file", "local", "allow-uid", "allow-gid", "token-file", "drain", "log", "max-connections",
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
         "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space",
@@ -75,6 +75,7 @@ struct Options {
         let store = self["store"] ?? Paths.store
         var configuration = Configuration(
             store: store, localDirectory: self["local"] ?? Paths.folder(of: store) + "/local")
+        configuration.keyFile = self["key-file"]
         try readCeilings(into: &configuration.ceilings)
         if let time = try duration("drain") { configuration.drainTime = time }
         configuration.allowedUsers = Set(try ids("allow-uid"))

@@ -45,7 +45,9 @@ private struct House {
     }
 
     func record(_ data: String, skipsNull: Bool? = nil) -> PreparedRecord {
-        PreparedRecord(Scene.row(data), plan: plan, disablesUpsert: false, skipsNull: skipsNull)
+        var options = plan.options
+        if let skipsNull { options.skipsNull = skipsNull }
+        return PreparedRecord(Scene.row(data), plan: plan.overridden(by: options), disablesUpsert: false)
     }
 
     /// Field and JSON text of what would be written, by name.

@@ -10,6 +10,7 @@ enum Decided: Equatable {
     case unchanged(String)
     case refuse([Failure.Code])
     case search
+    case skip
 
     init(_ decision: Decision, _ record: PreparedRecord) {
         switch decision {
@@ -18,6 +19,7 @@ enum Decided: Equatable {
         case .unchanged(let known): self = .unchanged(known.id)
         case .refuse(let failures): self = .refuse(failures.map(\.code))
         case .search: self = .search
+        case .skip: self = .skip
         }
     }
 }
@@ -69,6 +71,24 @@ enum Decided: Equatable {
             try decide(row, answer, remembered: "2", hasSearched: true) == .update("3", ["email", "note"]))
         let keyless = Scene.row(#"{"note":"n"}"#, internalID: "x")
         #expect(try decide(keyless, remembered: "2") == .create(["note"]), "there is nothing to search by")
+    }
+
+    @Test func whatHappensToARememberedRecordThatIsGoneIsAnOption() throws {
+        let row = Scene.row(a, internalID: "x")
+        let found = Scene.answer([try Scene.known("3", "{}")], ["email=a@example.org": ["3"]])
+        for answer in [LookupAnswer(), found] {
+            let recreating = try Scene.plan(#""on_deleted":"recreate","#)
+            #expect(try decide(row, answer, plan: recreating, remembered: "2") == .search)
+            #expect(try decide(row, answer, plan: Scene.plan(#""on_deleted":"skip","#), remembered: "2") == .skip)
+            #expect(
+                try decide(row, answer, plan: Scene.plan(#""on_deleted":"error","#), remembered: "2")
+                    == .refuse([.notFoundUpstream]))
+        }
+        // It is about what is remembered: an unknown id is an error whatever the option, and who is there is updated.
+        let skipping = try Scene.plan(#""on_deleted":"skip","#)
+        #expect(try decide(Scene.row(a, id: "2"), plan: skipping) == .refuse([.notFoundUpstream]))
+        #expect(try decide(row, found, plan: skipping) == .update("3", ["email", "note"]))
+        #expect(try decide(row, found, plan: skipping, remembered: "3") == .update("3", ["email", "note"]))
     }
 
     // MARK: D5, D6: match keys

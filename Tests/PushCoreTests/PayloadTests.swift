@@ -58,7 +58,7 @@ import Testing
 
     @Test func basisAndWarningsAreShownWhereThereAreAny() throws {
         var result = result(.unchanged)
-        result.outcome?.basis = "verify"
+        result.outcome?.basis = OutcomeRow.Basis(.verify, asOf: 0)
         result.outcome?.warnings = Warning.text([Warning(.linkSkipped, "m", path: "/p")])
         let row = try render { $0.row(result, into: &$1) }
         #expect(row["basis"] == "verify" && row["data"] == [:])

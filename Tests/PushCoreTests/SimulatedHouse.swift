@@ -80,9 +80,13 @@ struct SimulatedHouse {
             answers.append(
                 .admitted(account, transfer: transfer, prepare(rows, transfer), isLast: isLast, moreFollow: false))
         case .readLedger(let batch, let scope, let resource, let ids):
-            var known: [String: String] = [:]
-            for id in ids { known[id] = store.ledger[SimulatedStore.key(scope.namespace, resource, id)] }
-            answers.append(.ledgerRead(batch: batch, known))
+            answers.append(.ledgerRead(batch: batch, store.known(scope, resource, ids)))
+        case .readConfirmed(let batch, let scope, let resource, let internalIDs, let ids):
+            let known = store.known(scope, resource, internalIDs)
+            let rows = store.confirmed(resource, Set(ids + known.values).sorted())
+            answers.append(.confirmedRead(batch: batch, ConfirmedAnswer(known: known, rows: rows)))
+        case .readHolders(let batch, let scope, let resource, let ids):
+            answers.append(.holdersRead(batch: batch, store.holders(scope, resource, ids)))
         case .lookUp(let batch, _, let request):
             if request.ids.count + request.searches.count > 5 { complaints.append("a read of more than it takes") }
             let rules = plan.schemas.first { $0.resource.name == request.resource }?.resource.matchRules ?? []
@@ -114,6 +118,7 @@ struct SimulatedHouse {
 
     private func prepare(_ rows: [ResultRow], _ transfer: Int64) -> [PreparedRecord] {
         let disables = store.transfers[transfer]?.disableUpsert ?? false
+        let plan = plan.overridden(by: store.transfers[transfer]?.options ?? [])
         return rows.map { PreparedRecord($0.record, plan: plan, disablesUpsert: disables, children: $0.children) }
     }
 
@@ -162,7 +167,7 @@ struct SimulatedHouse {
             }
             let records = rows.map {
                 PreparedRecord(
-                    $0.record, plan: plan,
+                    $0.record, plan: plan.overridden(by: store.transfers[$0.record.place.transfer]?.options ?? []),
                     disablesUpsert: store.transfers[$0.record.place.transfer]?.disableUpsert ?? false,
                     children: $0.children)
             }
@@ -175,19 +180,21 @@ struct SimulatedHouse {
 
     struct Item {
         var internalID: String?
+        var id: String?
         var data: JSONValue
         var children: [Item] = []
     }
 
     /// A push whose records are on disk when this returns; gives its sequence.
-    mutating func push(_ items: [Item], direct: Bool, disableUpsert: Bool = false) -> Int64 {
+    mutating func push(_ items: [Item], direct: Bool, disableUpsert: Bool = false, options: String = "") -> Int64 {
         sequence += 1
         var rows: [RecordRow] = []
         for (index, item) in items.enumerated() { add(item, Int32(index), schema: 0, to: &rows) }
-        let row = TransferRow(
+        var row = TransferRow(
             sequence: sequence, id: ids.next(milliseconds: Int64(sequence), chance: 7), session: plan.session,
             account: account, revision: 1, schemaKey: "crm-contact", records: Int32(items.count),
             allRecords: Int32(rows.count), disableUpsert: disableUpsert, idempotencyKey: nil, bodyHash: [], created: 0)
+        row.options = Array(options.utf8)
         // The writer takes orders in turn: what was ordered before is on disk before.
         while !commits.isEmpty {
             let (changes, token) = commits.removeFirst()
@@ -196,6 +203,7 @@ struct SimulatedHouse {
         }
         store.apply([.transferBegun(row), .records(rows), .transferAccepted(sequence: sequence)])
         let fits = direct && machine.hasRoom(for: account, records: rows.count)
+        let plan = plan.overridden(by: row.options)
         let records = rows.map { PreparedRecord($0, plan: plan, disablesUpsert: disableUpsert) }
         tell(.accepted(row, records: fits ? records : nil))
         return sequence
@@ -210,7 +218,7 @@ struct SimulatedHouse {
         rows.append(
             RecordRow(
                 place: RecordPlace(transfer: sequence, ordinal: ordinal), index: index, parent: -1,
-                children: Int32(children.count), descendants: ordinal - first, schema: schema, givenID: nil,
+                children: Int32(children.count), descendants: ordinal - first, schema: schema, givenID: item.id,
                 internalID: item.internalID, data: item.data.text))
         return ordinal
     }

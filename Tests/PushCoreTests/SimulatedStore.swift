@@ -8,6 +8,7 @@ struct SimulatedStore {
     private(set) var outcomes: [RecordPlace: OutcomeRow] = [:]
     private(set) var intents: [Int64: IntentRow] = [:]
     private(set) var ledger: [String: String] = [:]
+    private(set) var confirmed: [String: ConfirmedRow] = [:]
     private(set) var errors: [ErrorRow] = []
     private(set) var events: [EventRow] = []
     /// Violations of what a store may be asked to keep.
@@ -40,12 +41,40 @@ struct SimulatedStore {
             for row in rows { ledger[Self.key(row.namespace, row.resource, row.internalID)] = row.providerID }
         case .errors(let rows): errors += rows
         case .events(let rows): events += rows
+        case .confirmed(let rows):
+            for row in rows { confirmed[Self.key("", row.resource, row.providerID)] = row }
+        case .unconfirmed(_, let resource, let ids):
+            for id in ids { confirmed[Self.key("", resource, id)] = nil }
+        case .identities(let rows, let replaces):
+            for row in rows {
+                let key = Self.key(row.namespace, row.resource, row.internalID)
+                if replaces || ledger[key] == nil { ledger[key] = row.providerID }
+            }
         case .session, .sessionDeleted, .consumer, .trim: break
         }
     }
 
     static func key(_ namespace: String, _ resource: String, _ id: String) -> String {
         "\(namespace)|\(resource)|\(id)"
+    }
+
+    func known(_ scope: LedgerScope, _ resource: String, _ ids: [String]) -> [String: String] {
+        var known: [String: String] = [:]
+        for id in ids { known[id] = ledger[Self.key(scope.namespace, resource, id)] }
+        return known
+    }
+
+    func confirmed(_ resource: String, _ ids: [String]) -> [ConfirmedRow] {
+        ids.compactMap { confirmed[Self.key("", resource, $0)] }
+    }
+
+    func holders(_ scope: LedgerScope, _ resource: String, _ ids: [String]) -> [String: [String]] {
+        var holders: [String: [String]] = [:]
+        let before = Self.key(scope.namespace, resource, "")
+        for (key, id) in ledger.sorted(by: { $0.key < $1.key }) where key.hasPrefix(before) && ids.contains(id) {
+            holders[id, default: []].append(String(key.dropFirst(before.count)))
+        }
+        return holders
     }
 
     var openTransfers: [TransferRow] {

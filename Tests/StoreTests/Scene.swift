@@ -200,7 +200,8 @@ enum Sample {
         OutcomeRow(
             place: RecordPlace(transfer: transfer, ordinal: ordinal), kind: kind,
             providerID: id == "" ? "p\(ordinal)" : id, data: Array(data.utf8),
-            basis: kind == .unchanged ? "verify" : nil, warnings: Array("[\"late\"]".utf8), finished: 5_000)
+            basis: kind == .unchanged ? OutcomeRow.Basis(.ledger, asOf: 4_000) : nil,
+            warnings: Array("[\"late\"]".utf8), finished: 5_000)
     }
 
     static func error(_ sequence: Int64, transfer: Int64, session: Int = 1, ordinal: Int32 = 0) -> ErrorRow {

@@ -32,7 +32,7 @@ STANDALONE = {
 DRAFTS = [draft(draft.META_SCHEMA) for draft in (Draft7Validator, Draft202012Validator)]
 RESERVED_CODES = {-32700, -32600, -32601, -32602, -32603, -32800}
 UNITS = {"bytes", "levels", "calls", "connections", "subscriptions", "milliseconds", "records"}
-MAX_LINES = 6000
+MAX_LINES = 5_000
 FORMATS = FormatChecker(formats=())
 TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z")
 FORMATS.checks("date-time")(lambda value: not isinstance(value, str) or TIME.fullmatch(value) is not None)
@@ -415,6 +415,7 @@ def main(arguments):
     }
     known = load(root, root / "types.json", report)
     if not report.findings:
+        from check_claims import check_claims
         from check_protocol_data import check_known, check_providers, check_types
 
         openrpc = OpenRPC(document, report)
@@ -424,6 +425,7 @@ def main(arguments):
             report.add("openrpc.json", "", "is too long to read, or too long for one line of rpc.discover")
         check_readme((root / "README.md").read_text(), openrpc, report)
         check_errors(table, openrpc, report)
+        check_claims(root, report)
         check_standalone(folders["schemas"], openrpc, report)
         check_known(known, folders["types"], folders["providers"], report)
         if check_types(folders["types"], folders["schemas"], report):
