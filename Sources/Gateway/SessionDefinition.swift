@@ -8,9 +8,10 @@ struct SessionDefinition {
     /// They never change: a session stays a way into one account at one provider.
     private static let fixed = ["provider", "account", "namespace"]
     /// What `updateSession` takes.
-    static let updatable = PushOptions.names + [
-        "settings", "mapping", "default_upsert", "passthrough_fields", "save_session", "method", "label",
-    ]
+    static let updatable =
+        PushOptions.names + [
+            "settings", "mapping", "default_upsert", "passthrough_fields", "save_session", "method", "label",
+        ]
 
     let text: [UInt8]
     let root: JSONView
