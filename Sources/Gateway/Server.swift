@@ -68,6 +68,12 @@ package final class Server {
     var progressWatchers: [Int64: [ProgressWatcher]] = [:]
     /// Pushes with an idempotency key that are not committed yet (K22).
     var pendingKeys: [PendingKey: [() -> Void]] = [:]
+    /// Plans that are being made, by their sequence.
+    var plannings: [Int64: Planning] = [:]
+    /// Plans that are kept, oldest first.
+    var plans: [StoredState.PlanAge]
+    /// Plans that are being applied, by their id as it was given, and who waits for it.
+    var applyingPlans: [String: [() -> Void]] = [:]
     var lastTransfer: Int64
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]
@@ -116,6 +122,7 @@ package final class Server {
         started = loop.now
         lastTransfer = store.state.lastTransfer
         consumers = store.state.consumers
+        plans = store.state.plans
         wire()
     }
 
@@ -302,6 +309,7 @@ package final class Server {
         }
         guard clockWatch.mayExpire(monotonic: now) else { return }
         expireSessions()
+        expirePlans()
         events.trim(wall) { [self] changes in turn.commit(changes) {} }
     }
 
@@ -329,6 +337,7 @@ package final class Server {
         for listener in listeners { listener.close() }
         listeners = []
         driver.isDraining = true
+        for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
                 writer.beginObject()

@@ -128,6 +128,9 @@ extension Server {
                 subscription.end(reason: "session_deleted")
             }
         }
+        for sequence in plannings.keys.sorted() where plannings[sequence]?.sessionID == id {
+            plannings[sequence]?.abandon { $0.error(.sessionNotFound) }
+        }
         driver.tell(.sessionDeleted(id))
         turn.commit([.sessionDeleted(id, forgetting: scope)], done)
     }

@@ -18,6 +18,8 @@ struct Batch: Sendable {
         var links: [LinkTarget] = []
         var hasSearched = false
         var warnings: [Warning] = []
+        /// The batch that decided about it.
+        var batch: Int64 = 0
         /// Its state is known to be as pushed, without asking the provider.
         var confirmed: ConfirmedState?
         /// Since when what is said of its state was so, at the least: milliseconds since 1970.
