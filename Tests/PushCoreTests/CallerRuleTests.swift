@@ -100,7 +100,8 @@ private struct House {
             patterns: NoPatterns())
         #expect(
             plan.schemas[0].mapping.rules.map { "\($0.path)>\($0.field) \($0.how)" } == [
-                "email>email exact", "first_name>first_name exact", "age>age exact", "phone>phone exact", "x>note title", "tags>tags exact",
+                "email>email exact", "first_name>first_name exact", "age>age exact", "phone>phone exact",
+                "x>note title", "tags>tags exact",
             ])
     }
 
