@@ -7,6 +7,8 @@ final class CurlMulti {
     /// A transfer came to its end and was taken off. Called from the loop, never from within a callback of libcurl.
     var onDone: ((CurlTransfer, CURLcode) -> Void)?
 
+    let connections = KeptConnections()
+
     private let loop: Loop
     private let multi: UnsafeMutableRawPointer
     private let timer: Timer

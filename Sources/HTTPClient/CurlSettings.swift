@@ -8,9 +8,10 @@ struct CurlSettings {
 
     init(
         _ easy: UnsafeMutableRawPointer, _ request: HTTPRequest, _ policy: PoolPolicy,
-        headers: UnsafeMutablePointer<curl_slist>, body: UnsafeMutablePointer<CChar>
+        headers: UnsafeMutablePointer<curl_slist>, body: UnsafeMutablePointer<CChar>, onNewConnection: Bool
     ) {
         self.easy = easy
+        set(CURLOPT_FRESH_CONNECT, onNewConnection ? 1 : 0)
         setTarget(request, policy)
         setRequest(request, policy, headers, body)
         setTrust(policy)

@@ -27,7 +27,11 @@ final class CurlTransfer {
     private(set) var stage = Stage.connecting
     private(set) var head = AnswerHead()
     private(set) var body: [UInt8] = []
+    /// The kept connection that libcurl chose cannot be used. Nothing was sent on it.
+    private(set) var isSpoilt = false
     private var refusal: HTTPFailure?
+    private let connections: KeptConnections
+    private var port: UInt16 = 0
     private var passes = 0
     private var opened = 0
     private var forbidden = 0
@@ -37,7 +41,7 @@ final class CurlTransfer {
 
     /// Nil when libcurl refuses an option or the process is out of memory. An option that is not taken is never passed
     /// over: most of them are there to forbid something.
-    init?(_ request: HTTPRequest, _ policy: PoolPolicy) {
+    init?(_ request: HTTPRequest, _ policy: PoolPolicy, _ connections: KeptConnections, onNewConnection: Bool) {
         guard let easy = curl_easy_init() else { return nil }
         guard let headers = RequestHeaders.list(request) else {
             curl_easy_cleanup(easy)
@@ -47,11 +51,13 @@ final class CurlTransfer {
         self.headers = headers
         self.request = request
         self.policy = policy
+        self.connections = connections
         outgoing = .allocate(capacity: max(1, request.body.count))
         request.body.withUnsafeBytes { source in
             UnsafeMutableRawBufferPointer(start: outgoing, count: source.count).copyMemory(from: source)
         }
-        let settings = CurlSettings(easy, request, policy, headers: headers, body: outgoing)
+        let settings = CurlSettings(
+            easy, request, policy, headers: headers, body: outgoing, onNewConnection: onNewConnection)
         guard settings.areTaken, setCallbacks() else { return nil }
     }
 
@@ -74,6 +80,7 @@ final class CurlTransfer {
         if let refusal { return .failure(refusal) }
         guard code == CURLE_OK else { return .failure(failure(code)) }
         guard head.isComplete else { return .failure(received(.malformed, "The answer has no head.")) }
+        if version != "2" { connections.isSilent(port: port) }
         return .success(HTTPAnswer(status: head.status, headers: head.headers, body: body, version: version))
     }
 
@@ -99,8 +106,15 @@ final class CurlTransfer {
                 guard let address else { return -1 }
                 return CurlTransfer.from(context).openSocket(address)
             },
-            ccurl_set_before_request(easy) { context, address, _, _, _ in
-                CurlTransfer.from(context).beforeRequest(address.map { String(cString: $0) } ?? "")
+            // Outlives the transfer with its connection, so it knows the pool's sockets only.
+            ccurl_set_pointer(easy, CURLOPT_CLOSESOCKETDATA, Unmanaged.passUnretained(connections).toOpaque()),
+            ccurl_set_close_socket(easy) { context, descriptor in
+                guard let context else { return close(descriptor) }
+                return Unmanaged<KeptConnections>.fromOpaque(context).takeUnretainedValue().close(descriptor)
+            },
+            ccurl_set_before_request(easy) { context, address, _, _, port in
+                let address = address.map { String(cString: $0) } ?? ""
+                return CurlTransfer.from(context).beforeRequest(address, UInt16(truncatingIfNeeded: port))
                     ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT
             },
         ]
@@ -120,16 +134,23 @@ final class CurlTransfer {
         let kind = target.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(target.pointee.family, kind, target.pointee.protocol)
         opened += 1
-        if descriptor < 0 { isOutOfDescriptors = true }
+        if descriptor < 0 { isOutOfDescriptors = true } else { connections.opened(descriptor) }
         return descriptor
     }
 
-    private func beforeRequest(_ address: String) -> Bool {
+    private func beforeRequest(_ address: String, _ port: UInt16) -> Bool {
         // Also a kept connection leads only to where the filter lets it.
         guard policy.proxy != nil || IPAddress(address).map(policy.filter.permits) == true else {
             refusal = HTTPFailure(.addressForbidden, .connect, "The host's address is not a public one.")
             return false
         }
+        if opened > 0 {
+            connections.isNew(port: port)
+        } else if connections.isSpoilt(port: port) {
+            isSpoilt = true
+            return false
+        }
+        self.port = port
         passes += 1
         guard passes == 1 || (request.isSafe && passes == 2) else {
             refusal = received(.noAnswer, "The connection ended before an answer came.")

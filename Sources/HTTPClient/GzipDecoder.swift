@@ -19,6 +19,7 @@ final class GzipDecoder {
     private var output: [UInt8] = []
     private var taken = 0
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    private let scratch = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: GzipDecoder.slice)
     private let started: Int32
 
     init(_ input: [UInt8], ceiling: Int) {
@@ -32,6 +33,7 @@ final class GzipDecoder {
     deinit {
         inflateEnd(stream)
         stream.deallocate()
+        scratch.deallocate()
     }
 
     /// Does one slice.
@@ -39,23 +41,17 @@ final class GzipDecoder {
         guard started == Z_OK else { return .failed(.noPlace) }
         // One byte above the ceiling is enough to know.
         let room = min(Self.slice, ceiling - output.count + 1)
-        var result = Z_OK
-        let before = output.count
-        output.append(contentsOf: repeatElement(0, count: room))
-        var left = room
-        input.withUnsafeBufferPointer { source in
-            output.withUnsafeMutableBufferPointer { target in
-                guard let from = source.baseAddress, let to = target.baseAddress else { return }
-                stream.pointee.next_in = UnsafeMutablePointer(mutating: from + taken)
-                stream.pointee.avail_in = UInt32(source.count - taken)
-                stream.pointee.next_out = to + before
-                stream.pointee.avail_out = UInt32(room)
-                result = inflate(stream, Z_NO_FLUSH)
-                taken = source.count - Int(stream.pointee.avail_in)
-                left = Int(stream.pointee.avail_out)
-            }
+        let result = input.withUnsafeBufferPointer { source in
+            guard let from = source.baseAddress else { return Z_BUF_ERROR }
+            stream.pointee.next_in = UnsafeMutablePointer(mutating: from + taken)
+            stream.pointee.avail_in = UInt32(source.count - taken)
+            stream.pointee.next_out = scratch.baseAddress
+            stream.pointee.avail_out = UInt32(room)
+            let result = inflate(stream, Z_NO_FLUSH)
+            taken = source.count - Int(stream.pointee.avail_in)
+            return result
         }
-        output.removeLast(left)
+        output.append(contentsOf: UnsafeBufferPointer(rebasing: scratch[..<(room - Int(stream.pointee.avail_out))]))
         guard output.count <= ceiling else { return .failed(.bodyTooLarge) }
         switch result {
         case Z_STREAM_END:

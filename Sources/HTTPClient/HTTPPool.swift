@@ -31,6 +31,7 @@ package final class HTTPPool {
         let due: UInt64
         var answer: ((HTTPOutcome) -> Void)?
         var transfer: CurlTransfer?
+        var needsNewConnection = false
 
         init(_ request: HTTPRequest, _ loop: Loop, _ answer: @escaping (HTTPOutcome) -> Void) {
             self.request = request
@@ -99,7 +100,7 @@ package final class HTTPPool {
     }
 
     private func begin(_ call: Call) {
-        guard let transfer = CurlTransfer(call.request, policy), multi.add(transfer) else {
+        guard let transfer = makeTransfer(call), multi.add(transfer) else {
             loop.soon { [self] in finish(call, .failure(HTTPFailure(.noPlace, .connect, "libcurl took no request."))) }
             return
         }
@@ -114,6 +115,10 @@ package final class HTTPPool {
             }
         }
         arm(call, call.request.deadlines.connect, .connectDeadline, .connect)
+    }
+
+    private func makeTransfer(_ call: Call) -> CurlTransfer? {
+        CurlTransfer(call.request, policy, multi.connections, onNewConnection: call.needsNewConnection)
     }
 
     private func release(_ call: Call) {
@@ -165,6 +170,11 @@ package final class HTTPPool {
     private func ended(_ transfer: CurlTransfer, _ code: CURLcode) {
         guard let call = active[ObjectIdentifier(transfer)] else { return }
         release(call)
+        if transfer.isSpoilt, !call.needsNewConnection {
+            // libcurl has closed that connection; nothing of the request had left.
+            call.needsNewConnection = true
+            return begin(call)
+        }
         switch transfer.outcome(code) {
         case .failure(let failure): finish(call, .failure(failure))
         case .success(let answer): receive(answer, call, transfer)

@@ -32,7 +32,7 @@ package struct HTTPRequest: Equatable, Sendable {
 package struct HTTPDeadlines: Equatable, Sendable {
     /// Name, connection and TLS, from the moment at which a place was free.
     package var connect: UInt64
-    /// From the connection until the first byte of the answer, so with sending.
+    /// From the connection until the first line of the answer, so with sending.
     package var firstByte: UInt64
     /// Everything, with waiting for a place.
     package var total: UInt64

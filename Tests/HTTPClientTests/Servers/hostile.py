@@ -165,13 +165,14 @@ class Server:
         lines = head.decode("latin-1").split("\r\n")
         method, target, _ = lines[0].split(" ")
         name = target.split("?")[0].lstrip("/")
+        peer = connection.getpeername()[1]
         length = next((int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length:")), 0)
         if name == "deaf":
             # Reads the head and no more, then breaks.
-            self.note(method, target, lines, len(body))
+            self.note(peer, method, target, lines, len(body))
             return self.act(connection, [0.2, RESET])
         if name == "early":
-            self.note(method, target, lines, len(body))
+            self.note(peer, method, target, lines, len(body))
             return self.act(connection, [whole(b"too large", b"Connection: close", status=b"413 No"), 0.2, CLOSE])
         while len(body) < length:
             piece = connection.recv(65536)
@@ -180,7 +181,7 @@ class Server:
             body += piece
         if name in ("seen", "requests", "cases"):
             return self.act(connection, [whole(self.report(name, target)), KEEP])
-        self.note(method, target, lines, len(body))
+        self.note(peer, method, target, lines, len(body))
         if name == "echo":
             return self.act(connection, [whole(body, b"X-Lines: " + json.dumps(lines).encode()), KEEP])
         if name == "slow":
@@ -189,16 +190,16 @@ class Server:
             return self.act(connection, CASES[name]())
         return self.act(connection, [whole(b"good" if method != "HEAD" else b""), KEEP])
 
-    def note(self, method, target, lines, count):
+    def note(self, peer, method, target, lines, count):
         with self.lock:
-            self.seen.append({"method": method, "path": target, "lines": lines, "body": count})
+            self.seen.append({"method": method, "path": target, "lines": lines, "body": count, "peer": peer})
 
     def report(self, name, target):
         with self.lock:
             if name == "cases":
                 return json.dumps(sorted(CASES)).encode()
             if name == "requests":
-                return json.dumps(self.seen[-20:]).encode()
+                return json.dumps(self.seen[-40:]).encode()
             path = target.split("path=", 1)[1]
             return str(sum(1 for each in self.seen if each["path"] == path)).encode()
 
