@@ -42,6 +42,9 @@ extension ProviderDescription {
         if let name = settings["class"]?.string, let given = Class(rawValue: name) { recoveryClass = given }
         supportsAssociations = settings["associations"]?.bool ?? supportsAssociations
         returnsData = settings["returns_data"]?.bool ?? returnsData
+        let local = LocalSettings(settings)
+        latencyMilliseconds = Int64(local.latencyMilliseconds)
+        budget = local.budget.map { ExchangeBudget(perSecond: $0.perSecond, burst: $0.burst) }
     }
 
     /// What is wrong with `settings.unique`: it can only name fields that the resource is matched by, because only those

@@ -75,7 +75,8 @@ enum SessionMethods {
     /// Members that make the session what it is; the rest of the params is not kept.
     private static let kept: [String] = [
         "provider", "schema", "account", "namespace", "settings", "default_upsert", "passthrough_fields",
-        "unknown_properties", "match", "freshness", "max_age", "on_deleted", "skip_null", "save_session", "method", "label",
+        "unknown_properties", "match", "freshness", "max_age", "on_deleted", "skip_null", "save_session", "method",
+        "label",
     ]
 
     /// The definition that is kept. Of a named session that exists, omitted members stay as they are (K20).
@@ -334,15 +335,10 @@ enum SessionMethods {
 }
 
 extension Server {
-    /// The session that a caller names; nil when it is unknown or expired.
+    /// The session that a caller names; nil when it is unknown. One that is over is taken away within a second
+    /// (`expireSessions`), and not sooner: whether the clock can be believed is decided there.
     func session(_ text: String) -> Sessions.Session? {
-        guard let id = Identifier(text: text), let session = sessions.byID[id] else { return nil }
-        if let expires = session.row.expires, expires <= loop.wallClockMilliseconds(),
-            !driver.machine.hasOpenTransfers(session: id)
-        {
-            return nil
-        }
-        return session
+        Identifier(text: text).flatMap { sessions.byID[$0] }
     }
 
     /// Removes a session with everything of it but the ledger.
@@ -353,6 +349,9 @@ extension Server {
             for subscription in connection.subscriptions.values where subscription.filter.session == id {
                 subscription.end(reason: "session_deleted")
             }
+        }
+        for sequence in plannings.keys.sorted() where plannings[sequence]?.sessionID == id {
+            plannings[sequence]?.abandon { $0.error(.sessionNotFound) }
         }
         driver.tell(.sessionDeleted(id))
         turn.commit([.sessionDeleted(id, forgetting: scope)], done)

@@ -18,6 +18,8 @@ struct Batch: Sendable {
         var links: [LinkTarget] = []
         var hasSearched = false
         var warnings: [Warning] = []
+        /// The batch that decided about it.
+        var batch: Int64 = 0
         /// Its state is known to be as pushed, without asking the provider.
         var confirmed: ConfirmedState?
         /// Since when what is said of its state was so, at the least: milliseconds since 1970.
@@ -26,6 +28,12 @@ struct Batch: Sendable {
         var known: KnownRecord?
         /// Set when it is to be written: nil creates.
         var write: Write?
+
+        /// It goes by a memory, and what is remembered is made again if it is gone; whether or not there was something to
+        /// look for it by.
+        var isMissed: Bool {
+            remembered != nil && record.row.givenID == nil && record.plan.options.onDeleted == .recreate
+        }
 
         struct Write: Sendable {
             var target: String?
@@ -98,8 +106,15 @@ struct Batch: Sendable {
         question = nil
     }
 
-    /// All that the provider was asked about: what is known of it from before may be over.
-    var observed: Set<String> { askedIDs.union(answer.records.keys) }
+    /// Records that were read to be decided upon: what was known of them from before may be over. Those that a search
+    /// came upon and that none of the members turned out to be do not count: else namesakes would never be trusted.
+    func observed(_ decisions: [Decision]) -> Set<String> {
+        var ids = askedIDs
+        for (member, decision) in zip(members, decisions) where member.confirmed == nil {
+            if let target = decision.target { ids.insert(target) }
+        }
+        return ids
+    }
 
     func request() -> WriteRequest {
         WriteRequest(

@@ -9,9 +9,9 @@ import JSON
 // There is one state for a provider record, not one for each internal id: whoever pushes to the record, by `id`, by
 // match, by another internal id, from another namespace or another session, meets the same row. The one thing that must
 // never happen is that a record is called unchanged after a write of ours has changed it. So the state goes in the very
-// commit that stores the intent of the write, before the request leaves, and so does that of every record that a
-// look-up has seen; only a transfer that goes by the ledger puts a new one in its place. What it does not know, it does
-// not assume: a field that is not in the state is unknown and not empty.
+// commit that stores the intent of the write, before the request leaves, and so does that of every record that was read
+// to be decided upon; only a transfer that goes by the ledger puts a new one in its place. What it does not know, it
+// does not assume: a field that is not in the state is unknown and not empty.
 
 /// The state of one provider record as it is kept; outside of this room `state` is sealed.
 package struct ConfirmedRow: Equatable, Sendable {

@@ -66,7 +66,8 @@ extension DecisionInput {
                     Failure(
                         .upstream, .notFoundUpstream,
                         "The record that was remembered for this internal_id is gone at "
-                            + "\(record.plan.provider.displayName). Push it with on_deleted \"recreate\" to create it anew.")
+                            + "\(record.plan.provider.displayName). Push it with on_deleted \"recreate\" to create it anew."
+                    )
                 ])
             }
             if !hasSearched && !Self.searches(for: record).isEmpty { return .search }
@@ -74,12 +75,12 @@ extension DecisionInput {
         switch match() {
         case .one(let known): return update(known)
         case .several(let ids):
-            return .refuse([
-                Failure(
-                    .transferData, .ambiguousMatch,
-                    "Its match keys fit several records: \(ids.joined(separator: ", ")). Push it with the id of the one "
-                        + "that is meant.")
-            ])
+            var failure = Failure(
+                .transferData, .ambiguousMatch,
+                "Its match keys fit several records: \(ids.joined(separator: ", ")). Push it with the id of the one "
+                    + "that is meant.")
+            failure.candidates = ids
+            return .refuse([failure])
         case .none: return create()
         }
     }
@@ -126,7 +127,11 @@ extension DecisionInput {
             ])
         }
         if !record.missingRequired.isEmpty {
-            return .refuse(record.missingRequired.map { Failure(.transferData, .missingRequired, $0) })
+            return .refuse(
+                record.missingRequired.map {
+                    Failure(
+                        .transferData, .missingRequired, $0, pointer: $0.split(separator: ":").first.map(String.init))
+                })
         }
         let fields = record.fields.indices.filter { !record.fields[$0].value.isNull }
         if fields.isEmpty {

@@ -99,9 +99,12 @@ extension PushMachine {
         var targets: Set<String> = []
         var settled: [(Batch.Member, MemberEnd)] = []
         var kept: [Batch.Member] = []
-        for (place, decision) in decisions.enumerated() {
+        let unconfirmed = Unconfirmed(
+            account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
+        for (place, made) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
+            let decision = member.record.planned?.check(made, batch.answer, member.record) ?? made
             if let target = decision.target, !targets.insert(target).inserted {
                 // A second version of one provider record: it is compared with what the first one leaves behind.
                 lanes[batch.account]?.advance(recordPlace, .putBack)
@@ -111,11 +114,8 @@ extension PushMachine {
             if let collision = Self.collision(member, target: decision.target, batch.holders ?? [:]) {
                 member.warnings.append(collision)
             }
-            if member.hasSearched && member.remembered != nil {
-                member.warnings.append(
-                    Warning(
-                        .recordRecreated, "The record that was remembered for this internal_id is gone at the provider."
-                    ))
+            if member.isMissed && decision.target != member.remembered {
+                member.warnings.append(Self.recreated)
             }
             switch decision {
             case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
@@ -123,10 +123,7 @@ extension PushMachine {
                 member.write = Batch.Member.Write(target: target, fields: fields)
                 if member.record.trustsLedger { member.known = batch.answer.records[target] }
             case .skip:
-                member.warnings.append(
-                    Warning(
-                        .recordDeleted,
-                        "The record that was remembered for this internal_id is gone at the provider; it was left so."))
+                member.warnings.append(Self.leftDeleted)
                 settled.append((member, .skipped))
             case .unchanged(let known): settled.append((member, .unchanged(known)))
             case .refuse(let failures): settled.append((member, .refused(failures)))
@@ -138,8 +135,6 @@ extension PushMachine {
         }
         batch.members = kept
         batches[id] = batch
-        let unconfirmed = Unconfirmed(
-            account: batch.account, resource: batch.key.resource, ids: batch.observed)
         if kept.isEmpty {
             release(id)
             settle(settled, intent: nil, unconfirmed: unconfirmed)
@@ -154,6 +149,11 @@ extension PushMachine {
             plan: batches[id]?.planText() ?? [])
         settle(settled, intent: (row, id), unconfirmed: unconfirmed)
     }
+
+    private static let recreated = Warning(
+        .recordRecreated, "The record that was remembered for this internal_id is gone at the provider.")
+    private static let leftDeleted = Warning(
+        .recordDeleted, "The record that was remembered for this internal_id is gone at the provider; it was left so.")
 
     /// Records that a parent is linked to; what cannot be linked becomes a warning.
     func links(
@@ -180,7 +180,9 @@ extension PushMachine {
                 continue
             }
             let kind = possible.first { $0.resource == schema.resource.name }
-            guard kind != nil || possible.isEmpty else {
+            // What the provider's description does not know is linked with everything, from either end.
+            let isCustom = !provider.resources.contains { $0.name == schema.resource.name }
+            guard kind != nil || possible.isEmpty || isCustom else {
                 warnings.append(
                     Warning(
                         .linkSkipped,

@@ -24,6 +24,7 @@ extension PushMachine {
     ) {
         var rows = SettledRows()
         var pending = PendingCommit(intentOf: intent?.batch, unconfirmed: unconfirmed)
+        observedEnds?.append(contentsOf: ends)
         for (member, end) in ends {
             let record = member.record
             let outcome = outcome(of: member, end)
@@ -94,7 +95,8 @@ extension PushMachine {
         guard record.trustsLedger, member.confirmed == nil else { return nil }
         let (id, state, time): (String, [UInt8]?, Int64)
         switch end {
-        case .unchanged(let known): (id, state, time) = (known.id, ConfirmedState.text(read: known, record), member.asOf)
+        case .unchanged(let known):
+            (id, state, time) = (known.id, ConfirmedState.text(read: known, record), member.asOf)
         case .written(let written, _, let data):
             (id, state, time) = (written, ConfirmedState.text(written: data, member), member.asOf)
         case .refused, .uncertain, .skipped: return nil

@@ -77,6 +77,10 @@ package struct PushMachine: Sendable {
     /// Batches of intents that were open at start, of providers that do not recognise a repeat.
     var recoveredInDoubt: [Int64] = []
     var effects: [Effect] = []
+    /// Ends that were decided since they were last taken, for whoever plans; nil: nobody does.
+    var observedEnds: [(Batch.Member, MemberEnd)]?
+    /// The lanes of a plan gather (`Lane.gathersBatches`).
+    var gathersBatches = false
     var now = Moment(wall: 0, monotonic: 0, chance: 0)
     /// The wall clock, but for the times that it was set back: since the start it has gone on at least as fast as the
     /// monotonic one (K36). Milliseconds since 1970.
@@ -190,7 +194,9 @@ package struct PushMachine: Sendable {
 
     /// Fills the window and starts what can be started.
     mutating func plan(_ account: AccountKey) {
-        guard hasStarted, let lane = lanes[account] else { return }
+        guard hasStarted, lanes[account] != nil else { return }
+        if gathersBatches { lanes[account]?.gathersBatches = true }
+        guard let lane = lanes[account] else { return }
         if let next = lane.unread.first, !lane.isReading, lane.entries.count <= Lane.capacity / 2 {
             lanes[account]?.isReading = true
             effects.append(
@@ -200,7 +206,7 @@ package struct PushMachine: Sendable {
             lastBatch += 1
             let batch = Batch(
                 id: lastBatch, account: account, key: key, began: now.monotonic,
-                members: records.map { Batch.Member(record: $0, links: [], warnings: $0.warnings) })
+                members: records.map { Batch.Member(record: $0, links: [], warnings: $0.warnings, batch: lastBatch) })
             batches[batch.id] = batch
             lanes[account]?.busy.insert(key.resource)
             for record in records { lanes[account]?.advance(record.place, .planned) }

@@ -1,8 +1,11 @@
 """Plays one transcript against a gateway, line by line."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import time
+from pathlib import Path
 
 from contract import Failure
 from gateway import Gateway
@@ -159,6 +162,27 @@ class Play:
             self.gateway.start()
         elif direction == "exit":
             self.exit(int(rest[0]))
+        elif direction == "provider":
+            self.provider(line)
+
+    def provider(self, line):
+        """Somebody else changes the embedded provider's records: not through the gateway, and unseen by it."""
+        words = fill(line, self.bound).split(None, 5)
+        if len(words) < 5 or words[1] not in ("delete", "set") or (words[1] == "set") != (len(words) == 6):
+            raise Failure(line.number, "provider takes delete or set, an account, a resource, an id, and what to set")
+        path = Path(self.gateway.store).parent / "local" / (words[2] + ".db")
+        with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE)) as file, file:
+            if words[1] == "delete":
+                changed = file.execute("DELETE FROM record WHERE resource = ? AND id = ?", words[3:5]).rowcount
+                for table in ("match_key", "recent_match_key"):
+                    file.execute(f"DELETE FROM {table} WHERE resource = ? AND id = ?", words[3:5])
+                file.execute("DELETE FROM link WHERE id = ? OR (resource = ? AND other = ?)",
+                             (words[4], words[3], words[4]))
+            else:
+                changed = file.execute("UPDATE record SET fields = json_patch(fields, ?) WHERE resource = ? AND id = ?",
+                                       (words[5], words[3], words[4])).rowcount
+        if changed != 1:
+            raise Failure(line.number, "the provider has no such record")
 
     def await_end(self):
         """The gateway ends the connection; nothing may come before that was not expected."""

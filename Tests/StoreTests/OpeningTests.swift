@@ -44,7 +44,7 @@ import Testing
             try database.execute("PRAGMA writable_schema=ON; DELETE FROM sqlite_schema", "x")
         }
         #expect(scene.raw("PRAGMA application_id") == [["\(Migrations.applicationID)"]])
-        #expect(scene.raw("PRAGMA user_version") == [["1"]])
+        #expect(scene.raw("PRAGMA user_version") == [["\(Migrations.newest)"]])
         scene.end()
     }
 
