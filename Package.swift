@@ -67,7 +67,7 @@ let package = Package(
         tests("EventLoopTests", ["CLinux", "CUV", "EventLoop"]),
         tests("GatewayTests", ["CProtocolFiles", "Gateway", "JSON", "JSONSchema", "PushCore"]),
         .testTarget(
-            name: "HTTPClientTests", dependencies: ["CCurl", "EventLoop", "HTTPClient", "PushCore"], exclude: ["Servers"],
+            name: "HTTPClientTests", dependencies: ["EventLoop", "HTTPClient", "PushCore"], exclude: ["Servers"],
             swiftSettings: strict),
         tests("JSONTests", ["JSON"]),
         tests("JSONRPCTests", ["JSON", "JSONRPC"]),

@@ -44,7 +44,8 @@ package struct AddressFilter: Equatable, Sendable {
     private static func ranges(_ texts: String...) -> [AddressRange] { texts.compactMap(AddressRange.init) }
 
     private static let publicV6 = ranges("2000::/3")
-    private static let lastFourBytes = ranges("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+    private static let lastFourBytes = ranges(
+        "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
     private static let sixToFour = ranges("2002::/16")
     private static let teredo = ranges("2001::/32")
 

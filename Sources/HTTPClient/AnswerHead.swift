@@ -30,7 +30,9 @@ struct AnswerHead {
 
     /// The values under a name, as one list.
     func values(_ name: String) -> [Substring] {
-        headers.filter { $0.name == name }.flatMap { $0.value.lowercased().split { $0 == "," || $0 == " " || $0 == "\t" } }
+        headers.filter { $0.name == name }.flatMap {
+            $0.value.lowercased().split { $0 == "," || $0 == " " || $0 == "\t" }
+        }
     }
 
     private mutating func begin(_ text: UnsafeRawBufferPointer) -> HTTPFailure.Kind? {
@@ -50,7 +52,8 @@ struct AnswerHead {
             headers[last].value += " " + String(decoding: text.drop { $0 == 0x20 || $0 == 0x09 }, as: UTF8.self)
             return nil
         }
-        guard let colon = text.firstIndex(of: UInt8(ascii: ":")), colon > 0, text[..<colon].allSatisfy(RequestHeaders.isToken)
+        guard let colon = text.firstIndex(of: UInt8(ascii: ":")), colon > 0,
+            text[..<colon].allSatisfy(RequestHeaders.isToken)
         else { return .malformed }
         let value = text[(colon + 1)...].drop { $0 == 0x20 || $0 == 0x09 }
         headers.append(

@@ -163,7 +163,8 @@ final class CurlTransfer {
     private func takeHead(_ line: UnsafeRawBufferPointer) -> Bool {
         if stage != .answering { advance(to: .answering) }
         guard let problem = head.take(line, policy) else { return true }
-        refusal = received(problem, problem == .headTooLarge ? "The answer's head is too large." : "The answer is malformed.")
+        refusal = received(
+            problem, problem == .headTooLarge ? "The answer's head is too large." : "The answer is malformed.")
         return false
     }
 
@@ -195,7 +196,8 @@ final class CurlTransfer {
             return HTTPFailure(.addressForbidden, .connect, "The host's address is not a public one.")
         }
         switch code {
-        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: return HTTPFailure(.nameNotFound, .resolve, reason)
+        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY:
+            return HTTPFailure(.nameNotFound, .resolve, reason)
         case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: return HTTPFailure(.badRequest, .connect, reason)
         case CURLE_OUT_OF_MEMORY, CURLE_FAILED_INIT: return HTTPFailure(.noPlace, .connect, reason)
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER,
@@ -262,7 +264,8 @@ enum SocketAddress {
             return .v4(UInt32(bigEndian: address.sin_addr.s_addr))
         case AF_INET6 where length >= MemoryLayout<sockaddr_in6>.size:
             let address = bytes.loadUnaligned(as: sockaddr_in6.self)
-            return .v6(withUnsafeBytes(of: address.sin6_addr) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) })
+            return .v6(
+                withUnsafeBytes(of: address.sin6_addr) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) })
         default: return nil
         }
     }

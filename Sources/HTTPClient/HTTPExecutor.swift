@@ -32,7 +32,9 @@ package final class HTTPExecutor {
     package func perform(_ exchange: Exchange, _ answer: @escaping (ExchangeOutcome) -> Void) {
         // An unknown account takes the pool's own way to refuse: no origin, no request.
         guard let account = accounts[exchange.account], exchange.path.hasPrefix("/") else {
-            return pool.refuse("The account is not open, or the path is not from the base.") { answer($0.exchangeOutcome) }
+            return pool.refuse("The account is not open, or the path is not from the base.") {
+                answer($0.exchangeOutcome)
+            }
         }
         let request = HTTPRequest(
             method: exchange.method, origin: account.origin, path: account.basePath + exchange.path,

@@ -23,7 +23,8 @@ package struct HTTPOrigin: Hashable, Sendable, CustomStringConvertible {
 
     /// True for what may stand in a request line: begins with a slash, visible ASCII, no fragment.
     package static func isValid(path: String) -> Bool {
-        path.utf8.first == UInt8(ascii: "/") && path.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "#") }
+        path.utf8.first == UInt8(ascii: "/")
+            && path.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "#") }
     }
 
     package var description: String {
@@ -41,7 +42,9 @@ package struct HTTPOrigin: Hashable, Sendable, CustomStringConvertible {
         let bytes = Array(text.utf8)
         guard let start = scheme(bytes) else { return nil }
         let authorityEnd =
-            bytes[start.length...].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
+            bytes[start.length...].firstIndex {
+                $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#")
+            }
             ?? bytes.count
         let authority = bytes[start.length..<authorityEnd]
         let hostEnd: Int
@@ -72,7 +75,8 @@ package struct HTTPOrigin: Hashable, Sendable, CustomStringConvertible {
         (1...253).contains(host.count)
             && host.allSatisfy {
                 switch $0 {
-                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"): true
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                    true
                 default: false
                 }
             }
@@ -81,7 +85,8 @@ package struct HTTPOrigin: Hashable, Sendable, CustomStringConvertible {
     private static func port(_ bytes: ArraySlice<UInt8>, usual: UInt16) -> UInt16? {
         guard let first = bytes.first else { return usual }
         let digits = bytes.dropFirst()
-        guard first == UInt8(ascii: ":"), (1...5).contains(digits.count), digits.allSatisfy({ (0x30...0x39).contains($0) }),
+        guard first == UInt8(ascii: ":"), (1...5).contains(digits.count),
+            digits.allSatisfy({ (0x30...0x39).contains($0) }),
             let port = UInt16(String(decoding: digits, as: UTF8.self)), port > 0
         else { return nil }
         return port

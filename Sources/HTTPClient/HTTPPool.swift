@@ -122,7 +122,9 @@ package final class HTTPPool {
     }
 
     private func release(_ call: Call) {
-        guard let transfer = call.transfer, active.removeValue(forKey: ObjectIdentifier(transfer)) != nil else { return }
+        guard let transfer = call.transfer, active.removeValue(forKey: ObjectIdentifier(transfer)) != nil else {
+            return
+        }
         let left = places[call.request.origin, default: 1] - 1
         places[call.request.origin] = left > 0 ? left : nil
     }
@@ -188,10 +190,13 @@ package final class HTTPPool {
             return decode(answer, call, GzipDecoder(answer.body, ceiling: policy.bodyBytes))
         }
         // Some servers name gzip and send plain text: then the bytes are right.
-        let isReadable = transfer.head.values("content-encoding").allSatisfy { ["gzip", "x-gzip", "identity"].contains($0) }
+        let isReadable = transfer.head.values("content-encoding").allSatisfy {
+            ["gzip", "x-gzip", "identity"].contains($0)
+        }
         guard isReadable || answer.body.isEmpty else {
             let failure = HTTPFailure(
-                .badEncoding, .receive, status: answer.status, "The answer's body is encoded in a way that was not asked for.")
+                .badEncoding, .receive, status: answer.status,
+                "The answer's body is encoded in a way that was not asked for.")
             return finish(call, .failure(failure))
         }
         finish(call, .success(answer))

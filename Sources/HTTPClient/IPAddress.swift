@@ -29,7 +29,9 @@ package enum IPAddress: Hashable, Sendable {
         guard parts.count == 4 else { return nil }
         var value: UInt32 = 0
         for part in parts {
-            guard let first = part.first, part.count <= 3, part.count == 1 || first != UInt8(ascii: "0") else { return nil }
+            guard let first = part.first, part.count <= 3, part.count == 1 || first != UInt8(ascii: "0") else {
+                return nil
+            }
             var number: UInt32 = 0
             for byte in part {
                 guard (0x30...0x39).contains(byte) else { return nil }

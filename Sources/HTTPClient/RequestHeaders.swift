@@ -11,13 +11,18 @@ enum RequestHeaders {
 
     /// What is wrong with the request, or nil.
     static func problem(_ request: HTTPRequest) -> String? {
-        guard (1...32).contains(request.method.utf8.count), request.method.utf8.allSatisfy({ (0x41...0x5A).contains($0) })
+        guard (1...32).contains(request.method.utf8.count),
+            request.method.utf8.allSatisfy({ (0x41...0x5A).contains($0) })
         else { return "The method is not a word of capital letters." }
         if request.isSafe, !request.body.isEmpty { return "GET and HEAD have no body." }
         guard HTTPOrigin.isValid(path: request.path) else { return "The path holds a byte that may not stand in it." }
         for header in request.headers {
-            guard !header.name.isEmpty, header.name.utf8.allSatisfy(isToken) else { return "A header's name is not a token." }
-            guard !reserved.contains(header.name.lowercased()) else { return "A header belongs to the client: \(header.name)." }
+            guard !header.name.isEmpty, header.name.utf8.allSatisfy(isToken) else {
+                return "A header's name is not a token."
+            }
+            guard !reserved.contains(header.name.lowercased()) else {
+                return "A header belongs to the client: \(header.name)."
+            }
             guard header.value.utf8.allSatisfy({ (0x20...0x7E).contains($0) || $0 == 0x09 }) else {
                 return "The value of the header \(header.name) holds a byte that may not stand in it."
             }
@@ -32,7 +37,8 @@ enum RequestHeaders {
             return value.isEmpty ? "\(header.name);" : "\(header.name): \(value)"
         }
         lines += ["Expect:", "Accept-Encoding: gzip"]
-        for name in ["content-type", "accept"] where !request.headers.contains(where: { $0.name.lowercased() == name }) {
+        for name in ["content-type", "accept"] where !request.headers.contains(where: { $0.name.lowercased() == name })
+        {
             lines.append("\(name):")
         }
         var list: UnsafeMutablePointer<curl_slist>?

@@ -27,7 +27,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4 ", "1.2.3.-4", "1..2.3", "0x7f.0.0.1", ":", ":::", "1::2::3",
+        "", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4 ", "1.2.3.-4", "1..2.3", "0x7f.0.0.1", ":", ":::",
+        "1::2::3",
         "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8", "12345::", "g::", "1.2.3.4::",
         "::1.2.3", "::1.2.3.4:5", "fe80::1%eth0", "[::1]", "1:2:3:4:5:6:7:1.2.3.4", ":1:2:3:4:5:6:7", "1:2:3:4:5:6:7:",
     ])
@@ -42,7 +43,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::1/127", "::/129", "10.0.0.0/08", "10.0.0.0/8/8", "10.0.0.0/-1",
+        "", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::1/127", "::/129", "10.0.0.0/08", "10.0.0.0/8/8",
+        "10.0.0.0/-1",
         "10.0.0.0/ 8", "10/8",
     ])
     func isNoRange(_ text: String) { #expect(AddressRange(text) == nil) }
@@ -60,7 +62,10 @@ import Testing
     }
 
     @Test func operatorsAllowanceIsForWhatItNamesOnly() throws {
-        let filter = AddressFilter(allowed: try ["10.1.0.0/16", "64:ff9b::/96", "2002::/16", "2001::/32"].map { try #require(AddressRange($0)) })
+        let filter = AddressFilter(
+            allowed: try ["10.1.0.0/16", "64:ff9b::/96", "2002::/16", "2001::/32"].map {
+                try #require(AddressRange($0))
+            })
         func permits(_ text: String) throws -> Bool { filter.permits(try #require(IPAddress(text))) }
         #expect(try permits("10.1.2.3"))
         #expect(try !permits("10.2.2.3"))
@@ -89,11 +94,16 @@ import Testing
     @Test func noSpellingReachesALocalServer() throws {
         let server = try Server.hostile()
         let hosts = [
-            "127.0.0.1", "localhost", "LOCALHOST", "localhost.", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1",
-            "0", "0.0.0.0", "127.255.255.254", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]",
-            "[64:ff9b::7f00:1]", "[64:ff9b::127.0.0.1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]", "[2001:0:1:2:3:4:80ff:fffe]",
-            "[::ffff:0:127.0.0.1]", "169.254.169.254", "[fd00:ec2::254]", "10.0.0.1", "172.16.0.1", "192.168.0.1", "100.100.100.200",
-            "168.63.129.16", "[fe80::1]", "[fec0::1]", "[fc00::1]", "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.51.100.1",
+            "127.0.0.1", "localhost", "LOCALHOST", "localhost.", "127.1", "127.0.1", "2130706433", "0x7f000001",
+            "0x7f.1", "0177.0.0.1",
+            "0", "0.0.0.0", "127.255.255.254", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::7f00:1]", "[64:ff9b::127.0.0.1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]",
+            "[2001:0:1:2:3:4:80ff:fffe]",
+            "[::ffff:0:127.0.0.1]", "169.254.169.254", "[fd00:ec2::254]", "10.0.0.1", "172.16.0.1", "192.168.0.1",
+            "100.100.100.200",
+            "168.63.129.16", "[fe80::1]", "[fec0::1]", "[fc00::1]", "224.0.0.1", "255.255.255.255", "192.0.2.1",
+            "198.51.100.1",
             "203.0.113.1", "[2001:db8::1]", "[ff02::1]", "198.18.0.1", "240.0.0.1", "[100::1]", "[5f00::1]",
         ]
         let origins = try hosts.map { try server.origin("http", $0) }
@@ -105,7 +115,9 @@ import Testing
             origins.map { HTTPRequest(method: "POST", origin: $0, path: "/good?inner", body: Array("{}".utf8)) })
         for (host, outcome) in zip(hosts, outcomes) {
             // Not each place knows each spelling; what matters is that it never was a connection.
-            #expect(["addressForbidden connect", "nameNotFound resolve"].contains(outcome.brief), "\(host): \(outcome.brief)")
+            #expect(
+                ["addressForbidden connect", "nameNotFound resolve"].contains(outcome.brief),
+                "\(host): \(outcome.brief)")
         }
         #expect(outcomes.filter { $0.failure?.kind == .addressForbidden }.count >= hosts.count - 2)
         scene.end()

@@ -6,7 +6,8 @@ import Testing
 @Suite struct GzipTests {
     /// "hello", twice as a member of its own.
     private let member: [UInt8] = [
-        0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0x02, 0xFF, 0xCB, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0, 0x86, 0xA6, 0x10, 0x36, 5, 0, 0, 0,
+        0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0x02, 0xFF, 0xCB, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0, 0x86, 0xA6, 0x10, 0x36, 5,
+        0, 0, 0,
     ]
 
     private func run(_ bytes: [UInt8], ceiling: Int) -> GzipDecoder.Progress {
@@ -24,7 +25,9 @@ import Testing
     }
 
     @Test func eachCutIsFound() {
-        for length in 3..<member.count { #expect(run(Array(member[..<length]), ceiling: 100) == .failed(.badEncoding), "\(length)") }
+        for length in 3..<member.count {
+            #expect(run(Array(member[..<length]), ceiling: 100) == .failed(.badEncoding), "\(length)")
+        }
         #expect(!GzipDecoder.looksLikeGzip(Array(member[..<2])))
     }
 

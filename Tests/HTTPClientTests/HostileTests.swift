@@ -110,7 +110,8 @@ private let expected: [String: String] = [
             let began = scene.loop.now
             let outcome = scene.perform(request)
             let isGzip = GzipDecoder.looksLikeGzip((try? outcome.get())?.body ?? [])
-            #expect(isGzip ? "200 gzip" == expected[name] : outcome.brief == expected[name], "\(name): \(outcome.brief)")
+            #expect(
+                isGzip ? "200 gzip" == expected[name] : outcome.brief == expected[name], "\(name): \(outcome.brief)")
             #expect(scene.loop.now - began < 30_000_000_000, "\(name)")
             // An answer that nobody asked for spoils its connection, if it is there when the next request is to be sent.
             if name == "unasked_second" { scene.pause(0.2) }

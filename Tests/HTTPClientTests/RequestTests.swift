@@ -22,7 +22,8 @@ import Testing
         let server = try Server.hostile()
         let scene = try Scene(server.origin())
         let headers = [
-            Exchange.Header("Content-Type", "application/json"), Exchange.Header("X-Empty", ""), Exchange.Header("X-Two", " a: b "),
+            Exchange.Header("Content-Type", "application/json"), Exchange.Header("X-Empty", ""),
+            Exchange.Header("X-Two", " a: b "),
         ]
         #expect(scene.perform(scene.request("/echo?a=/../b", "PATCH", "{}", headers: headers)).text == "{}")
         _ = scene.post("/echo", "")
@@ -63,14 +64,19 @@ import Testing
         }
         for byte in UInt8(0)...255 {
             let text = "a" + String(UnicodeScalar(byte)) + "b"
-            #expect((problem(Exchange.Header("X", text)) == nil) == ((0x20...0x7E).contains(byte) || byte == 9), "\(byte)")
-            let isToken = byte < 128 && (UnicodeScalar(byte).properties.isAlphabetic || "0123456789!#$%&'*+-.^_`|~".utf8.contains(byte))
+            #expect(
+                (problem(Exchange.Header("X", text)) == nil) == ((0x20...0x7E).contains(byte) || byte == 9), "\(byte)")
+            let isToken =
+                byte < 128
+                && (UnicodeScalar(byte).properties.isAlphabetic || "0123456789!#$%&'*+-.^_`|~".utf8.contains(byte))
             #expect((problem(Exchange.Header(text, "v")) == nil) == isToken, "\(byte)")
             let isPath = (0x21...0x7E).contains(byte) && byte != UInt8(ascii: "#")
             #expect((problem(Exchange.Header("X", "v"), path: "/" + text) == nil) == isPath, "\(byte)")
         }
         for name in RequestHeaders.reserved { #expect(problem(Exchange.Header(name.uppercased(), "v")) != nil) }
-        for method in ["", "get", "POST ", "P\r\n"] { #expect(problem(Exchange.Header("X", "v"), method: method) != nil) }
+        for method in ["", "get", "POST ", "P\r\n"] {
+            #expect(problem(Exchange.Header("X", "v"), method: method) != nil)
+        }
         for path in ["", "x", "http://x/"] { #expect(problem(Exchange.Header("X", "v"), path: path) != nil) }
         #expect(
             RequestHeaders.problem(HTTPRequest(method: "GET", origin: origin, path: "/", body: [1])) != nil)
@@ -90,25 +96,34 @@ import Testing
 
     @Test func originsAreReadStrictly() {
         for (text, again) in [
-            ("https://api.example.com", "https://api.example.com"), ("HTTPS://API.Example.com:443", "https://api.example.com"),
-            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"), ("https://[2001:DB8::1]:444", "https://[2001:db8::1]:444"),
+            ("https://api.example.com", "https://api.example.com"),
+            ("HTTPS://API.Example.com:443", "https://api.example.com"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("https://[2001:DB8::1]:444", "https://[2001:db8::1]:444"),
             ("http://a_b-c.d:80", "http://a_b-c.d"),
         ] { #expect(HTTPOrigin(text)?.description == again) }
         for text in [
-            "", "https://", "ftp://a", "https:/a", "a.b", "https://a/", "https://a?b", "https://u@a", "https://u:p@a", "https://a:0",
-            "https://a:65536", "https://a:", "https://a:b", "https://a b", "https://a%20", "https://[1.2.3.4]", "https://[::1",
-            "https://::1", "https://a\r\n", "https://ä.de", "https://[::1]x", "https://" + String(repeating: "a", count: 254),
+            "", "https://", "ftp://a", "https:/a", "a.b", "https://a/", "https://a?b", "https://u@a", "https://u:p@a",
+            "https://a:0",
+            "https://a:65536", "https://a:", "https://a:b", "https://a b", "https://a%20", "https://[1.2.3.4]",
+            "https://[::1",
+            "https://::1", "https://a\r\n", "https://ä.de", "https://[::1]x",
+            "https://" + String(repeating: "a", count: 254),
         ] { #expect(HTTPOrigin(text) == nil, "\(text)") }
         #expect(HTTPOrigin.target("https://a.b/c?d")?.path == "/c?d")
         #expect(HTTPOrigin.target("https://a.b?d")?.path == "/?d")
         #expect(HTTPOrigin.target("https://a.b")?.path == "/")
-        for text in ["https://a.b/c#d", "https://a.b/c d", "https://a.b/\u{7F}", "//a.b"] { #expect(HTTPOrigin.target(text) == nil) }
+        for text in ["https://a.b/c#d", "https://a.b/c d", "https://a.b/\u{7F}", "//a.b"] {
+            #expect(HTTPOrigin.target(text) == nil)
+        }
     }
 
     /// In a process of its own: the environment belongs to all threads.
     @Test func environmentsProxiesAreNotUsed() async throws {
         await #expect(processExitsWith: .success) {
-            for name in ["http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"] { setenv(name, "http://127.0.0.1:1", 1) }
+            for name in ["http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"] {
+                setenv(name, "http://127.0.0.1:1", 1)
+            }
             let server = try Server.hostile()
             let scene = try Scene(server.origin())
             #expect(scene.get("/good").brief == "200 good")
@@ -208,7 +223,10 @@ import Testing
         let server = try Server.hostile()
         let scene = try Scene(server.origin()) { $0.connectionsPerHost = 1 }
         // A listener that nobody accepts from: TCP stands, TLS does not.
-        let mute = try Server(["python3", "-c", "import socket,sys; s=socket.create_server(('127.0.0.1',0)); print(s.getsockname()[1],flush=True); sys.stdin.read()"])
+        let mute = try Server([
+            "python3", "-c",
+            "import socket,sys; s=socket.create_server(('127.0.0.1',0)); print(s.getsockname()[1],flush=True); sys.stdin.read()",
+        ])
         var request = scene.request("/")
         request.origin = try mute.origin("https")
         request.deadlines = HTTPDeadlines(connect: 300_000_000, firstByte: 60_000_000_000, total: 60_000_000_000)
@@ -219,7 +237,8 @@ import Testing
         holding.deadlines = HTTPDeadlines(connect: 60_000_000_000, firstByte: 2_000_000_000, total: 60_000_000_000)
         var queued = scene.request("/good?queued", "POST", "{}")
         queued.deadlines.total = 500_000_000
-        #expect(scene.perform([holding, queued]).map(\.brief) == ["firstByteDeadline deadline", "totalDeadline connect"])
+        #expect(
+            scene.perform([holding, queued]).map(\.brief) == ["firstByteDeadline deadline", "totalDeadline connect"])
         #expect(scene.seen("/good?queued") == 0)
         scene.end()
     }
@@ -266,7 +285,9 @@ import Testing
         let scene = try Scene(server.origin())
         let executor = HTTPExecutor(pool: scene.pool)
         let account = AccountKey(provider: "hubspot", name: "1001")
-        for base in ["", "ftp://a", "https://a/b?c", "https://u@a"] { #expect(!executor.open(account: account, base: base)) }
+        for base in ["", "ftp://a", "https://a/b?c", "https://u@a"] {
+            #expect(!executor.open(account: account, base: base))
+        }
         func perform(_ exchange: Exchange) -> ExchangeOutcome? {
             var outcome: ExchangeOutcome?
             executor.perform(exchange) {
@@ -278,9 +299,13 @@ import Testing
             return outcome
         }
         var exchange = Exchange(account: account, method: "POST", path: "/echo", headers: [], body: Array("{}".utf8))
-        guard case .failed(.connect, _) = perform(exchange) else { return #expect(Bool(false), "an account that is not open") }
+        guard case .failed(.connect, _) = perform(exchange) else {
+            return #expect(Bool(false), "an account that is not open")
+        }
         #expect(executor.open(account: account, base: scene.origin.description + "/"))
-        guard case .answered(200, _, let body) = perform(exchange) else { return #expect(Bool(false), "an open account") }
+        guard case .answered(200, _, let body) = perform(exchange) else {
+            return #expect(Bool(false), "an open account")
+        }
         #expect(body == exchange.body)
         exchange.path = "/no_answer"
         guard case .failed(.receive, _) = perform(exchange) else { return #expect(Bool(false), "no answer") }

@@ -24,7 +24,8 @@ private final class Certificates {
     func callAsFunction(_ name: String) -> String { path + "/" + name }
 
     func server(_ name: String, _ more: String...) throws -> Server {
-        try Server(["python3", Server.folder + "/hostile.py", "--tls", self("\(name).pem"), self("\(name).key")] + more)
+        try Server(
+            ["python3", Server.folder + "/hostile.py", "--tls", self("\(name).pem"), self("\(name).key")] + more)
     }
 }
 
@@ -55,7 +56,9 @@ private final class Certificates {
         let loop = try Loop()
         var policy = PoolPolicy()
         policy.certificateFile = "/nowhere/ca.pem"
-        #expect(throws: HTTPPoolFailure.certificateFile(path: "/nowhere/ca.pem")) { try HTTPPool(loop: loop, policy: policy) }
+        #expect(throws: HTTPPoolFailure.certificateFile(path: "/nowhere/ca.pem")) {
+            try HTTPPool(loop: loop, policy: policy)
+        }
         #expect(loop.close())
     }
 
