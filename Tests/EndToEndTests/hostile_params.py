@@ -76,6 +76,11 @@ def good_params(bench):
         "getConfiguration": {"session_id": session}, "deleteSession": {"session_id": MISSING_ID},
         "pushTransfer": {"session_id": session, "endgrate_type": "crm-contact", "transfer_data": []},
         "getTransfer": {"transfer_id": bench.transfer}, "getData": {"transfer_id": bench.transfer},
+        "cancelTransfer": {"transfer_id": bench.transfer}, "retryTransfer": {"transfer_id": bench.transfer},
+        "resolveRecord": {"transfer_id": MISSING_ID, "resolution": "written", "id": "x"},
+        "beginTransfer": {"session_id": session, "endgrate_type": "crm-contact"},
+        "appendTransfer": {"transfer_id": MISSING_ID, "seq": 0, "transfer_data": []},
+        "commitTransfer": {"transfer_id": MISSING_ID},
         "unsubscribe": {"subscription": "nobody"}, "ack": {"subscription": "nobody", "cursor": "x"},
         "hello": {"client": {"name": "hostile"}},
     }
