@@ -131,8 +131,9 @@ private let expected: [String: String] = [
         scene.end()
     }
 
-    /// The other half of the gate's `addresses`: nothing listens to nobody.
-    @Test func memoryGrowsByTheCeilingOnly() throws {
+    /// 64 MiB come out of each of these answers, if they are let. AddressSanitizer keeps what was freed.
+    @Test(.enabled(if: dlsym(nil, "__asan_init") == nil))
+    func memoryGrowsByTheCeilingOnly() throws {
         let server = try Server.hostile()
         let scene = try Scene(server.origin())
         _ = scene.post("/gzip_bomb")
