@@ -71,7 +71,8 @@ enum SessionMethods {
     /// Members that make the session what it is; the rest of the params is not kept.
     private static let kept: [String] = [
         "provider", "schema", "account", "namespace", "settings", "default_upsert", "passthrough_fields",
-        "unknown_properties", "match", "freshness", "max_age", "on_deleted", "skip_null", "save_session", "method", "label",
+        "unknown_properties", "match", "freshness", "max_age", "on_deleted", "skip_null", "save_session", "method",
+        "label",
     ]
 
     /// The definition that is kept. Of a named session that exists, omitted members stay as they are (K20).

@@ -113,7 +113,7 @@ extension PushMachine {
             if let collision = Self.collision(member, target: decision.target, batch.holders ?? [:]) {
                 member.warnings.append(collision)
             }
-            if member.hasSearched && member.remembered != nil {
+            if member.isRecreated(batch.answer) {
                 member.warnings.append(
                     Warning(
                         .recordRecreated, "The record that was remembered for this internal_id is gone at the provider."

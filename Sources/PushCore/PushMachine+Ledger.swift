@@ -26,6 +26,14 @@ extension PreparedRecord {
     var trustsLedger: Bool { plan.options.freshness == .ledger && refusals.isEmpty }
 }
 
+extension Batch.Member {
+    /// What was remembered for its internal id is gone, and it goes on as if nothing had been (D4).
+    func isRecreated(_ answer: LookupAnswer) -> Bool {
+        guard let remembered, confirmed == nil, record.row.givenID == nil, record.refusals.isEmpty else { return false }
+        return answer.records[remembered] == nil && record.plan.options.onDeleted == .recreate
+    }
+}
+
 extension PushMachine {
     // MARK: Confirmed states
 

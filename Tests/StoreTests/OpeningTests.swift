@@ -44,7 +44,7 @@ import Testing
             try database.execute("PRAGMA writable_schema=ON; DELETE FROM sqlite_schema", "x")
         }
         #expect(scene.raw("PRAGMA application_id") == [["\(Migrations.applicationID)"]])
-        #expect(scene.raw("PRAGMA user_version") == [["1"]])
+        #expect(scene.raw("PRAGMA user_version") == [["\(Migrations.newest)"]])
         scene.end()
     }
 
@@ -128,7 +128,7 @@ import Testing
         scene.close()
         var handle: OpaquePointer?
         #expect(sqlite3_open(scene.path, &handle) == SQLITE_OK)
-        sqlite3_exec(handle, "PRAGMA user_version=7; CREATE TABLE more(x); BEGIN; SELECT * FROM more", nil, nil, nil)
+        sqlite3_exec(handle, "PRAGMA user_version=777; CREATE TABLE more(x); BEGIN; SELECT * FROM more", nil, nil, nil)
         // Copies of what a killed process leaves: the file as it was, the log with the news.
         let other = scene.folder.appendingPathComponent("copy.db").path
         for suffix in ["", "-wal"] {
@@ -140,7 +140,7 @@ import Testing
         #expect {
             _ = try DurableStore(loop: loop, path: other)
         } throws: { error in
-            (error as? StoreFailure)?.kind == .newerSchema(found: 7, known: Migrations.newest)
+            (error as? StoreFailure)?.kind == .newerSchema(found: 777, known: Migrations.newest)
         }
         #expect(try ["", "-wal"].map { try Data(contentsOf: URL(fileURLWithPath: other + $0)) } == before)
         #expect(loop.close())
