@@ -86,11 +86,13 @@ import Testing
         let record = try record(#"{"email":"a@x","note":null}"#, returnsData: false)
         let create = try written(record, body: "", fields: [0], target: nil)
         #expect(create.holds(try self.record(#"{"email":"a@x"}"#, returnsData: false), links: []))
-        #expect(!create.holds(record, links: []), "a null that a create leaves out says nothing of the provider's default")
+        #expect(
+            !create.holds(record, links: []), "a null that a create leaves out says nothing of the provider's default")
         let before = try Scene.known("7", #"{"email":"b@x","phone":"1"}"#, links: ["companies": ["1"]])
         let update = try written(record, body: "", fields: [0, 1], target: "7", before: before)
         #expect(update.holds(record, links: [LinkTarget(resource: "companies", id: "1")]))
-        #expect(update.holds(try self.record(#"{"phone":"1"}"#, returnsData: false), links: []), "read before, not written")
+        #expect(
+            update.holds(try self.record(#"{"phone":"1"}"#, returnsData: false), links: []), "read before, not written")
         #expect(!update.holds(try self.record(#"{"email":"b@x"}"#, returnsData: false), links: []), "that was before")
         // After a restart what was read before is not known any more.
         let recovered = try written(record, body: "", fields: [0], target: "7")
@@ -153,7 +155,8 @@ import Testing
         for basis in [OutcomeRow.Basis(.verify, asOf: nil), OutcomeRow.Basis(.ledger, asOf: 1_764_000_000_000)] {
             #expect(OutcomeRow.Basis(text: basis.text) == basis)
         }
-        #expect(OutcomeRow.Basis(text: "verify") == OutcomeRow.Basis(.verify, asOf: nil), "as the first version wrote it")
+        #expect(
+            OutcomeRow.Basis(text: "verify") == OutcomeRow.Basis(.verify, asOf: nil), "as the first version wrote it")
         for text in ["", "verify ", "ledger x", "ledger 1 2", "hope 1"] { #expect(OutcomeRow.Basis(text: text) == nil) }
     }
 }

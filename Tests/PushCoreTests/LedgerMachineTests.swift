@@ -10,7 +10,9 @@ import Testing
     private var monotonic: UInt64 = 1_000
     private let body = #"{"email":"a@x","note":"n"}"#
 
-    private func record(_ data: String, internalID: String? = "x", id: String? = nil, transfer: Int64 = 1, options: String)
+    private func record(
+        _ data: String, internalID: String? = "x", id: String? = nil, transfer: Int64 = 1, options: String
+    )
         throws -> PreparedRecord
     {
         PreparedRecord(
@@ -210,7 +212,8 @@ import Testing
             if keepsValues {
                 var provider = Scene.provider()
                 provider.keepsValues = true
-                member.record = PreparedRecord(record.row, plan: try Scene.plan(provider: provider), disablesUpsert: false)
+                member.record = PreparedRecord(
+                    record.row, plan: try Scene.plan(provider: provider), disablesUpsert: false)
             }
             return PushMachine.notTaken(member, returned: Array(body.utf8)).map(\.message)
         }
