@@ -1,5 +1,4 @@
 import JSON
-import LocalProvider
 import Providers
 import PushCore
 
@@ -25,19 +24,9 @@ final class Catalogue {
     /// The provider as a session sees it: the settings of the embedded one change what it can do (K19).
     func provider(_ name: String, settings: JSONView?) -> ProviderDescription? {
         guard var provider = providers.first(where: { $0.name == name }) else { return nil }
-        let local = Self.localSettings(settings)
-        provider.supportsAssociations = local.supportsAssociations
-        provider.returnsData = local.returnsData
+        provider.take(settings)
         provider.keepsValues = name == "local"
         return provider
-    }
-
-    static func localSettings(_ view: JSONView?) -> LocalSettings {
-        var settings = LocalSettings()
-        settings.latencyMilliseconds = view?["latency_ms"]?.integer.map { Int(clamping: $0) } ?? 0
-        settings.returnsData = view?["returns_data"]?.bool ?? true
-        settings.supportsAssociations = view?["associations"]?.bool ?? true
-        return settings
     }
 
     func defaultSchema(_ type: String) -> JSONView? { types.first { $0.type == type }?.schema }

@@ -6,6 +6,8 @@ import PushCore
 enum CatalogueMethods {
     static func integrations(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
         var providers = server.catalogue.all
+        // In force only where there is an account with its options (K17).
+        let isOfSession = params["session_id"] != nil
         if let text = params["session_id"]?.string {
             guard let session = server.session(text) else { return responder.error(.sessionNotFound) }
             providers = [session.plan.provider]
@@ -23,7 +25,9 @@ enum CatalogueMethods {
                 Payloads.providerInfo(provider, into: &writer)
                 writer.key("integrations")
                 writer.beginArray()
-                for resource in provider.resources { integration(resource, provider, into: &writer) }
+                for resource in provider.resources {
+                    integration(resource, provider, isOfSession: isOfSession, into: &writer)
+                }
                 writer.endArray()
                 writer.endObject()
             }
@@ -32,7 +36,8 @@ enum CatalogueMethods {
     }
 
     private static func integration(
-        _ resource: ResourceDescription, _ provider: ProviderDescription, into writer: inout JSONWriter
+        _ resource: ResourceDescription, _ provider: ProviderDescription, isOfSession: Bool,
+        into writer: inout JSONWriter
     ) {
         writer.beginObject()
         writer.key("display_name")
@@ -51,6 +56,10 @@ enum CatalogueMethods {
         writer.bool(provider.supportsAssociations)
         writer.key("class")
         writer.string(provider.recoveryClass.rawValue)
+        if isOfSession {
+            writer.key("class_without_internal_id")
+            writer.string(provider.classWithoutInternalID.rawValue)
+        }
         writer.endObject()
     }
 

@@ -69,18 +69,9 @@ final class Driver {
                 if case .ledger(let known) = answer { tell(.ledgerRead(batch: batch, known)) }
             }
         case .readConfirmed(let batch, let scope, let resource, let internalIDs, let ids):
-            store.read(.confirmed(scope: scope, resource: resource, internalIDs: internalIDs, ids: ids)) {
-                [self] answer in
-                guard case .confirmed(let sealed) = answer else { return }
-                let before = sealer.unopened
-                let opened = sealer.opened(sealed)
-                if before == 0 && sealer.unopened > 0 { onUnopened() }
-                tell(.confirmedRead(batch: batch, opened))
-            }
+            readConfirmed(scope, resource, internalIDs, ids) { [self] in tell(.confirmedRead(batch: batch, $0)) }
         case .readHolders(let batch, let scope, let resource, let ids):
-            store.read(.holders(scope: scope, resource: resource, ids: ids)) { [self] answer in
-                if case .holders(let found) = answer { tell(.holdersRead(batch: batch, found)) }
-            }
+            readHolders(scope, resource, ids) { [self] in tell(.holdersRead(batch: batch, $0)) }
         case .lookUp(let batch, let account, let request):
             perform(codec.encode(request, account: account)) { [self] outcome in
                 tell(.lookedUp(batch: batch, codec.decodeLookup(outcome)))
@@ -96,6 +87,34 @@ final class Driver {
         case .progressed(let row): onProgress(row)
         case .completed(let row): onCompleted(row)
         }
+    }
+
+    // MARK: Reading, also for plans
+
+    func readConfirmed(
+        _ scope: LedgerScope, _ resource: String, _ internalIDs: [String], _ ids: [String],
+        _ done: @escaping (ConfirmedAnswer) -> Void
+    ) {
+        store.read(.confirmed(scope: scope, resource: resource, internalIDs: internalIDs, ids: ids)) {
+            [self] answer in
+            guard case .confirmed(let sealed) = answer else { return }
+            let before = sealer.unopened
+            let opened = sealer.opened(sealed)
+            if before == 0 && sealer.unopened > 0 { onUnopened() }
+            done(opened)
+        }
+    }
+
+    func readHolders(
+        _ scope: LedgerScope, _ resource: String, _ ids: [String], _ done: @escaping ([String: [String]]) -> Void
+    ) {
+        store.read(.holders(scope: scope, resource: resource, ids: ids)) { answer in
+            if case .holders(let found) = answer { done(found) }
+        }
+    }
+
+    func look(_ request: LookupRequest, _ account: AccountKey, _ answer: @escaping (Reply<LookupAnswer>) -> Void) {
+        perform(codec.encode(request, account: account)) { [self] outcome in answer(codec.decodeLookup(outcome)) }
     }
 
     private func perform(_ exchange: Exchange, _ answer: @escaping (ExchangeOutcome) -> Void) {
@@ -118,7 +137,7 @@ final class Driver {
     // MARK: Records from the store
 
     /// Bytes of record data that one read may bring.
-    private static let readBytes = 1 << 20
+    static let readBytes = 1 << 20
 
     private func admit(_ account: AccountKey, _ transfer: Int64, _ after: Int32, _ limit: Int) {
         guard let row = machine.transfer(transfer) else {
@@ -141,7 +160,7 @@ final class Driver {
         }
     }
 
-    private func prepare(
+    func prepare(
         _ rows: [ResultRow], _ plan: SessionPlan, _ disablesUpsert: Bool,
         _ done: @escaping (_ slice: [PreparedRecord], _ isLast: Bool) -> Void
     ) {
@@ -150,8 +169,10 @@ final class Driver {
             var records: [PreparedRecord] = []
             while next < rows.count {
                 let row = rows[next]
-                records.append(
-                    PreparedRecord(row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children))
+                var record = PreparedRecord(
+                    row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children)
+                record.planned = row.planned
+                records.append(record)
                 next += 1
                 if next & 7 == 0 && Clock.monotonic() > deadline { break }
             }

@@ -62,6 +62,7 @@ struct Methods {
             "listSessions": SessionMethods.list,
             "deleteSession": SessionMethods.delete,
             "pushTransfer": PushMethods.push,
+            "planTransfer": PlanMethods.plan,
             "getTransfer": ResultMethods.transfer,
             "getData": ResultMethods.data,
             "getErrors": ResultMethods.errors,
@@ -155,7 +156,7 @@ struct Methods {
         schema.endObject()
         var options = SchemaOptions()
         // Its items are checked in slices.
-        if name == "pushTransfer" { options.externalArrays = ["/transfer_data"] }
+        if name == "pushTransfer" || name == "planTransfer" { options.externalArrays = ["/transfer_data"] }
         if name == "importIdentities" { options.externalArrays = ["/identities"] }
         return Method(
             name: name,

@@ -23,17 +23,22 @@ enum PushMethods {
     private static let keyCeiling = 255
 
     static func push(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
+        if let key = params["idempotency_key"], key.stringBytes > keyCeiling {
+            return responder.invalid([
+                ParamProblem(path: "/idempotency_key", message: "must have at most \(keyCeiling) bytes of UTF-8")
+            ])
+        }
+        if params["plan_id"] != nil {
+            return PlanApplication(server: server, params: params, responder: responder).begin()
+        }
+        let missing = PlanMethods.missing(params)
+        guard missing.isEmpty else { return responder.invalid(missing) }
         guard let session = server.session(params["session_id"]?.string ?? "") else {
             return responder.error(.sessionNotFound)
         }
         let type = params["endgrate_type"]?.string ?? ""
         guard let schemaPlace = session.plan.schemaPlace(for: type) else {
             return unknownType(type, session.plan, responder)
-        }
-        if let key = params["idempotency_key"], key.stringBytes > keyCeiling {
-            return responder.invalid([
-                ParamProblem(path: "/idempotency_key", message: "must have at most \(keyCeiling) bytes of UTF-8")
-            ])
         }
         guard server.store.freeBytes() >= server.ceilings.freeSpace else {
             return responder.error(.storageFull, retryAfterMilliseconds: 10_000)
@@ -203,21 +208,7 @@ private final class Push {
     }
 
     private func checked() {
-        if !intake.problems.isEmpty {
-            giveUp()
-            return responder.invalid(intake.problems)
-        }
-        if !intake.unknownAssociations.isEmpty {
-            giveUp()
-            return responder.error(.associationTypeUnknown) { [self] writer in
-                writer.key("problems")
-                writer.beginArray()
-                for problem in intake.unknownAssociations { problem.write(to: &writer) }
-                writer.endArray()
-                writer.key("known")
-                writer.value(.array(session.plan.schemas.map { .string($0.key) }))
-            }
-        }
+        guard !server.refuseFaults(of: intake, session.plan, responder) else { return giveUp() }
         row.allRecords = Int32(clamping: intake.count)
         if intake.count > Self.direct { direct = nil }
         // Cancelled in time, nothing of it is kept. Later it goes on to its end, answered or not: half of it on disk would
@@ -287,30 +278,9 @@ private final class Push {
     }
 
     private func answer(_ transfer: TransferRow, duplicate: Bool, completed: Bool?) {
-        let cursor = Cursor(store: server.events.storeID, packed: transfer.cursor).text
-        responder.object { writer in
-            writer.key("success")
-            writer.bool(true)
-            writer.key("transfer_id")
-            writer.string(transfer.id.text)
-            writer.key("statistics")
-            writer.string("getStatistics?transfer_id=" + transfer.id.text)
-            writer.key("event_cursor")
-            writer.string(cursor)
-            if duplicate {
-                writer.key("duplicate")
-                writer.bool(true)
-            }
-            if let completed {
-                writer.key("completed")
-                writer.bool(completed)
-            }
-            let warnings = PushMethods.warnings(of: params, session.plan)
-            if !warnings.isEmpty {
-                writer.key("warnings")
-                writer.raw(Warning.text(warnings))
-            }
-        }
+        responder.pushed(
+            transfer, duplicate: duplicate, completed: completed,
+            warnings: PushMethods.warnings(of: params, session.plan))
     }
 }
 

@@ -68,9 +68,16 @@ package final class Server {
     var progressWatchers: [Int64: [ProgressWatcher]] = [:]
     /// Pushes with an idempotency key that are not committed yet (K22).
     var pendingKeys: [PendingKey: [() -> Void]] = [:]
+    /// Plans that are being made, by their sequence.
+    var plannings: [Int64: Planning] = [:]
+    /// Plans that are kept, oldest first.
+    var plans: [StoredState.PlanAge]
+    /// Plans that are being applied, by their id as it was given, and who waits for it.
+    var applyingPlans: [String: [() -> Void]] = [:]
     var lastTransfer: Int64
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]
+    private var clockWatch = ClockWatch()
     /// The user that the gateway runs as.
     let ownUser = geteuid()
 
@@ -115,6 +122,7 @@ package final class Server {
         started = loop.now
         lastTransfer = store.state.lastTransfer
         consumers = store.state.consumers
+        plans = store.state.plans
         wire()
     }
 
@@ -155,7 +163,7 @@ package final class Server {
 
     func settings(of row: SessionRow) -> LocalSettings {
         let definition = try? JSONDocument(parsing: row.definition).root
-        return Catalogue.localSettings(definition?["settings"])
+        return LocalSettings(definition?["settings"])
     }
 
     /// Takes up what the last run left, then serves.
@@ -295,8 +303,14 @@ package final class Server {
     private func everySecond() {
         let now = loop.now
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
+        let wall = loop.wallClockMilliseconds()
+        if let jump = clockWatch.look(wall: wall, monotonic: now) {
+            log.warning("the clock was set forward; nothing expires for an hour", ("jump_ms", String(jump)))
+        }
+        guard clockWatch.mayExpire(monotonic: now) else { return }
         expireSessions()
-        events.trim(loop.wallClockMilliseconds()) { [self] changes in turn.commit(changes) {} }
+        expirePlans()
+        events.trim(wall) { [self] changes in turn.commit(changes) {} }
     }
 
     var uptimeMilliseconds: UInt64 { (loop.now - started) / 1_000_000 }
@@ -323,6 +337,7 @@ package final class Server {
         for listener in listeners { listener.close() }
         listeners = []
         driver.isDraining = true
+        for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
                 writer.beginObject()

@@ -43,6 +43,10 @@ enum SessionMethods {
             account: AccountKey(provider: providerName, name: account),
             revision: (existing?.row.revision ?? 0) + 1, created: existing?.row.created ?? now,
             expires: saves ? nil : (existing?.row.created ?? now) + lifetime, definition: definition.text)
+        let problems =
+            server.catalogue.provider(providerName, settings: nil)?
+            .problems(ofSettings: params["settings"]) ?? []
+        guard problems.isEmpty else { return responder.invalid(problems) }
         let plan: SessionPlan
         do {
             plan = try server.sessions.makePlan(row)
@@ -331,15 +335,10 @@ enum SessionMethods {
 }
 
 extension Server {
-    /// The session that a caller names; nil when it is unknown or expired.
+    /// The session that a caller names; nil when it is unknown. One that is over is taken away within a second
+    /// (`expireSessions`), and not sooner: whether the clock can be believed is decided there.
     func session(_ text: String) -> Sessions.Session? {
-        guard let id = Identifier(text: text), let session = sessions.byID[id] else { return nil }
-        if let expires = session.row.expires, expires <= loop.wallClockMilliseconds(),
-            !driver.machine.hasOpenTransfers(session: id)
-        {
-            return nil
-        }
-        return session
+        Identifier(text: text).flatMap { sessions.byID[$0] }
     }
 
     /// Removes a session with everything of it but the ledger.
@@ -350,6 +349,9 @@ extension Server {
             for subscription in connection.subscriptions.values where subscription.filter.session == id {
                 subscription.end(reason: "session_deleted")
             }
+        }
+        for sequence in plannings.keys.sorted() where plannings[sequence]?.sessionID == id {
+            plannings[sequence]?.abandon { $0.error(.sessionNotFound) }
         }
         driver.tell(.sessionDeleted(id))
         turn.commit([.sessionDeleted(id, forgetting: scope)], done)

@@ -19,7 +19,15 @@ import PushCore
 /// The file of one account. Stays on the thread that made it.
 final class AccountFile {
     let path: String
-    var settings: LocalSettings
+    /// To set them begins budget and faults anew.
+    var settings: LocalSettings {
+        didSet {
+            faults = FaultPlan(settings.faults)
+            meter = settings.budget.map(BudgetMeter.init)
+        }
+    }
+    private var faults: FaultPlan
+    private var meter: BudgetMeter?
     /// When an exchange last needed the file, counted in exchanges of all accounts.
     var lastUse: UInt64 = 0
 
@@ -40,6 +48,8 @@ final class AccountFile {
         self.answerCeiling = answerCeiling
         self.path = path
         self.settings = settings
+        faults = FaultPlan(settings.faults)
+        meter = settings.budget.map(BudgetMeter.init)
         self.resources = resources
         self.catalogue = catalogue
     }
@@ -48,13 +58,19 @@ final class AccountFile {
     func perform(_ exchange: Exchange, at time: Int64) -> ExchangeOutcome {
         let call: LocalCall
         do { call = try LocalCall(exchange) } catch { return .refusal(error) }
+        if let wait = meter?.take(at: time) { return .throttled(milliseconds: wait) }
+        let fault = faults.strike(call.resource, call.operation)
+        if let outcome = fault?.outcomeBefore { return outcome }
         if let lasting { return Self.failed(.connect, lasting) }
         do {
             let tables = try open()
-            switch call {
-            case .read(let request): return try read(request, tables)
-            case .write(let request): return try write(request, tables, at: time)
-            }
+            let outcome =
+                switch call {
+                case .read(let request): try read(request, tables)
+                case .write(let request):
+                    try write(request, tables, at: time, refusesFirst: fault == .refuseRecord)
+                }
+            return fault?.outcomeAfter ?? outcome
         } catch {
             if !error.leavesConnectionUsable { close() }
             return Self.failed(.connect, error)
@@ -77,12 +93,12 @@ final class AccountFile {
     }
 
     private func write(
-        _ request: WriteRequest, _ tables: AccountTables, at time: Int64
+        _ request: WriteRequest, _ tables: AccountTables, at time: Int64, refusesFirst: Bool
     ) throws(DatabaseFailure) -> ExchangeOutcome {
         let answer: AnswerTable.Answer
         try tables.database.execute("BEGIN IMMEDIATE", "begin transaction")
         do throws(DatabaseFailure) {
-            switch try tables.answers.find(request.key, request.mark) {
+            switch settings.recognisesRepeats ? try tables.answers.find(request.key, request.mark) : .none {
             case .same(let stored):
                 tables.rollBack()
                 return .json(stored.status, stored.body, replayed: true)
@@ -95,12 +111,15 @@ final class AccountFile {
             }
             var execution = try WriteExecution(
                 tables: tables, catalogue: catalogue, settings: settings, request: request, time: time)
+            execution.refusesNext = refusesFirst
             guard let done = try execution.run(request.inputs, answerCeiling: answerCeiling) else {
                 tables.rollBack()
                 return Self.answerTooLarge
             }
             answer = done
-            try tables.answers.insert(answer, key: request.key, request.mark, at: time)
+            if settings.recognisesRepeats {
+                try tables.answers.insert(answer, key: request.key, request.mark, at: time)
+            }
             try tables.answers.trim(at: time)
             try tables.matchKeys.settle()
         } catch {
@@ -183,31 +202,5 @@ final class AccountFile {
             if error.isIO { lasting = error }
             close()
         }
-    }
-}
-
-extension ExchangeOutcome {
-    static func json(_ status: Int, _ body: [UInt8], replayed: Bool = false) -> ExchangeOutcome {
-        var headers = [Exchange.Header("content-type", "application/json")]
-        if replayed { headers.append(Exchange.Header("idempotent-replayed", "true")) }
-        return .answered(status: status, headers: headers, body: body)
-    }
-
-    static func refusal(_ refusal: CallRefusal) -> ExchangeOutcome {
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.key("error")
-        writer.beginObject()
-        writer.key("code")
-        writer.string(refusal.code.rawValue)
-        writer.key("message")
-        writer.string(refusal.message)
-        writer.key("where")
-        writer.string(refusal.pointer)
-        writer.endObject()
-        writer.endObject()
-        var headers = [Exchange.Header("content-type", "application/json")]
-        if refusal.code == .methodNotAllowed { headers.append(Exchange.Header("allow", "POST")) }
-        return .answered(status: refusal.status, headers: headers, body: writer.bytes)
     }
 }

@@ -9,6 +9,9 @@ struct CallRefusal: Error, Equatable {
         case methodNotAllowed = "METHOD_NOT_ALLOWED"
         case tooLarge = "TOO_LARGE"
         case idempotencyConflict = "IDEMPOTENCY_CONFLICT"
+        case unauthorized = "UNAUTHORIZED"
+        case tooManyRequests = "TOO_MANY_REQUESTS"
+        case unavailable = "UNAVAILABLE"
     }
 
     var code: Code
@@ -23,6 +26,9 @@ struct CallRefusal: Error, Equatable {
         case .methodNotAllowed: 405
         case .tooLarge: 413
         case .idempotencyConflict: 422
+        case .unauthorized: 401
+        case .tooManyRequests: 429
+        case .unavailable: 503
         }
     }
 
@@ -80,6 +86,19 @@ enum LocalCall {
     }
 
     enum Verb: String { case read, write }
+
+    var resource: String {
+        switch self {
+        case .read(let request): request.resource
+        case .write(let request): request.resource
+        }
+    }
+    var operation: LocalFault.Operation {
+        switch self {
+        case .read: .read
+        case .write: .write
+        }
+    }
 
     /// Bytes of a resource's name, decoded.
     static let nameCeiling = 128

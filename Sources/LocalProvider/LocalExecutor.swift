@@ -28,7 +28,8 @@
 //
 // Refused as a whole: 400 BAD_REQUEST, 404 NOT_FOUND (path), 405 METHOD_NOT_ALLOWED, 413 TOO_LARGE (over 1,000 inputs
 // or ids, 10,000 links, 32 MiB), 422 IDEMPOTENCY_CONFLICT (same key, other request), all as {"error": {"code",
-// "message", "where": JSON Pointer into the body}}.
+// "message", "where": JSON Pointer into the body}}. Over the account's budget: 429 TOO_MANY_REQUESTS with `retry-after`
+// in seconds and `retry-after-ms`. What else can go wrong on a bad day is in `FaultPlan`.
 //
 // The table `effect` of the file is the log of what really happened, for tests that do not trust the answers.
 

@@ -12,15 +12,24 @@ package struct LocalSettings: Equatable, Sendable {
     /// Resource to fields whose match key must be unique in it. A field without a match rule has no key and is not
     /// checked.
     package var uniqueFields: [String: [String]]
+    /// False: a write that is repeated under its key is done again, as at a provider that knows no such keys.
+    package var recognisesRepeats: Bool
+    /// Nil: any number of exchanges.
+    package var budget: LocalBudget?
+    package var faults: [LocalFault]
 
     package init(
         latencyMilliseconds: Int = 0, returnsData: Bool = true, supportsAssociations: Bool = true,
-        uniqueFields: [String: [String]] = [:]
+        uniqueFields: [String: [String]] = [:], recognisesRepeats: Bool = true, budget: LocalBudget? = nil,
+        faults: [LocalFault] = []
     ) {
         self.latencyMilliseconds = latencyMilliseconds
         self.returnsData = returnsData
         self.supportsAssociations = supportsAssociations
         self.uniqueFields = uniqueFields
+        self.recognisesRepeats = recognisesRepeats
+        self.budget = budget
+        self.faults = faults
     }
 }
 

@@ -20,6 +20,8 @@ struct WriteExecution {
     private var nextID: Int64
     private var writer: JSONWriter
     private var isAllWell = true
+    /// The next input is refused, whatever it is (`LocalFault.Kind.refuseRecord`).
+    var refusesNext = false
 
     init(
         tables: AccountTables, catalogue: Catalogue, settings: LocalSettings, request: WriteRequest, time: Int64
@@ -66,6 +68,10 @@ struct WriteExecution {
 
     /// Does one input and writes what became of it, or gives why it was not done and has written nothing.
     private mutating func perform(_ view: JSONView) throws(DatabaseFailure) -> InputRefusal? {
+        if refusesNext {
+            refusesNext = false
+            return InputRefusal(.validation, "The fault plan of the account refuses this record.")
+        }
         let order: WriteOrder
         do { order = try WriteOrder(view) } catch { return error }
         var old: RecordTable.Row?

@@ -143,17 +143,27 @@ package struct LocalCodec: Sendable {
         switch outcome {
         case .failed(let phase, let reason):
             return phase.isBeforeSending ? .notSent(reason) : .unknown(reason)
-        case .answered(let status, _, let body):
+        case .answered(let status, let headers, let body):
             let root = try? JSONDocument(parsing: body).root
             switch status {
             case 200, 207:
                 guard let root, let value = read(root) else { return .unknown("an answer that cannot be read") }
                 return .answered(value)
+            case 429: return .throttled(milliseconds: Self.wait(headers))
             case 400..<500:
                 let text = root?["error"]?["message"]?.string ?? root?["message"]?.string ?? "status \(status)"
+                guard status != 401 else { return .refused(Failure(.authentication, .unauthorizedUpstream, text)) }
                 return .refused(Failure(.upstream, .refusedUpstream, text))
             default: return .unknown("status \(status)")
             }
         }
+    }
+
+    /// Milliseconds that a throttled caller is told to wait: at most an hour, one second when nothing is said.
+    private static func wait(_ headers: [Exchange.Header]) -> Int64 {
+        func number(_ name: String) -> Int64? {
+            headers.first { $0.name == name }.flatMap { Int64($0.value) }.map { max(0, min($0, 3_600_000)) }
+        }
+        return number("retry-after-ms") ?? number("retry-after").map { min($0 * 1_000, 3_600_000) } ?? 1_000
     }
 }

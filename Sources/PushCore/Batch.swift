@@ -18,6 +18,8 @@ struct Batch: Sendable {
         var links: [LinkTarget] = []
         var hasSearched = false
         var warnings: [Warning] = []
+        /// The batch that decided about it.
+        var batch: Int64 = 0
         /// Its state is known to be as pushed, without asking the provider.
         var confirmed: ConfirmedState?
         /// Since when what is said of its state was so, at the least: milliseconds since 1970.
@@ -62,6 +64,9 @@ struct Batch: Sendable {
         self.began = began
         self.members = members
     }
+
+    /// True when its write may be made again after a lost answer: the provider recognises it.
+    var mayRepeat: Bool { members.allSatisfy { $0.record.plan.provider.recoveryClass == .keyed } }
 
     /// Places in `members` of those that are written.
     var writing: [Int] { members.indices.filter { members[$0].write != nil } }

@@ -74,12 +74,12 @@ extension DecisionInput {
         switch match() {
         case .one(let known): return update(known)
         case .several(let ids):
-            return .refuse([
-                Failure(
-                    .transferData, .ambiguousMatch,
-                    "Its match keys fit several records: \(ids.joined(separator: ", ")). Push it with the id of the one "
-                        + "that is meant.")
-            ])
+            var failure = Failure(
+                .transferData, .ambiguousMatch,
+                "Its match keys fit several records: \(ids.joined(separator: ", ")). Push it with the id of the one "
+                    + "that is meant.")
+            failure.candidates = ids
+            return .refuse([failure])
         case .none: return create()
         }
     }
@@ -126,7 +126,11 @@ extension DecisionInput {
             ])
         }
         if !record.missingRequired.isEmpty {
-            return .refuse(record.missingRequired.map { Failure(.transferData, .missingRequired, $0) })
+            return .refuse(
+                record.missingRequired.map {
+                    Failure(
+                        .transferData, .missingRequired, $0, pointer: $0.split(separator: ":").first.map(String.init))
+                })
         }
         let fields = record.fields.indices.filter { !record.fields[$0].value.isNull }
         if fields.isEmpty {

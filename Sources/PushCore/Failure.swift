@@ -13,6 +13,10 @@ package struct Failure: Error, Equatable, Sendable {
     package var code: Code
     /// What is wrong and what to do; never holds record contents.
     package var text: String
+    /// JSON Pointer into the record's data, where one place of it is wrong.
+    package var pointer: String?
+    /// Provider records that an ambiguous match fits.
+    package var candidates: [String] = []
 
     package enum Code: String, Sendable, CaseIterable {
         /// A value breaks the schema of its session.
@@ -33,19 +37,24 @@ package struct Failure: Error, Equatable, Sendable {
         case notFoundUpstream = "not_found_upstream"
         /// The provider refused the record.
         case refusedUpstream = "refused_upstream"
+        /// The provider does not accept the account's credentials.
+        case unauthorizedUpstream = "unauthorized_upstream"
         /// The provider could not be reached before the deadline.
         case unavailableUpstream = "unavailable_upstream"
         /// A request was sent and nobody knows whether it had an effect.
         case outcomeUnknown = "outcome_unknown"
         /// The transfer or its session was ended before the record was sent.
         case cancelled
+        /// A plan was applied, and what stands at the provider is not what the plan was made from.
+        case planStale = "plan_stale"
         /// A fault of the gateway.
         case fault
     }
 
-    package init(_ kind: Kind, _ code: Code, _ text: String) {
+    package init(_ kind: Kind, _ code: Code, _ text: String, pointer: String? = nil) {
         self.kind = kind
         self.code = code
         self.text = text
+        self.pointer = pointer
     }
 }

@@ -20,7 +20,7 @@ struct Lane: Sendable {
         let record: PreparedRecord
         /// Place in the order of acceptance.
         let number: Int
-        let key: BatchKey
+        var key: BatchKey
         let conflicts: ConflictKeys
         var state: RecordState = .waiting
         var pendingChildren: Int
@@ -39,6 +39,41 @@ struct Lane: Sendable {
     struct BatchKey: Hashable, Sendable {
         var resource: String
         var namespace: String
+        /// Of a plan that is applied: the batch that was planned, which is sent as it was planned.
+        var planned: PlannedBatch?
+    }
+
+    struct PlannedBatch: Hashable, Sendable {
+        var transfer: Int64
+        var number: Int32
+        /// Records of it.
+        var size: Int32
+    }
+
+    /// Planned batches of a resource follow each other as they did in the plan: a later one may rest on an earlier one.
+    private struct PlannedLine: Hashable, Sendable {
+        var transfer: Int64
+        var resource: String
+    }
+
+    /// Unfinished records by batch, in the order of the batches.
+    private struct PlannedOrder: Sendable {
+        private var batches: [(number: Int32, left: Int)] = []
+
+        var first: Int32? { batches.first?.number }
+
+        mutating func change(_ number: Int32, _ change: Int) {
+            var (low, high) = (0, batches.count)
+            // Batches come nearly in order: the last place is the likely one.
+            if let last = batches.last, last.number <= number { low = batches.count - (last.number == number ? 1 : 0) }
+            while low < high {
+                let middle = (low + high) / 2
+                if batches[middle].number < number { low = middle + 1 } else { high = middle }
+            }
+            if low == batches.count || batches[low].number != number { batches.insert((number, 0), at: low) }
+            batches[low].left += change
+            if batches[low].left <= 0 { batches.remove(at: low) }
+        }
     }
 
     /// Records that may be sent now, in order once it is `sorted`.
@@ -69,6 +104,13 @@ struct Lane: Sendable {
     var isReading = false
     /// Resources with a batch between planning and answer: the next one would read a state that is about to change.
     var busy: Set<String> = []
+    /// Records that left the state `waiting` and are in memory; those of planned batches apart.
+    private var moving = 0
+    private var plannedMoving = 0
+    /// Planned batches with records in memory, by the line in which they go one after the other.
+    private var plannedLines: [PlannedLine: PlannedOrder] = [:]
+    /// Waits for full batches as long as anything else can go on: a plan is to cost as few calls as can be.
+    var gathersBatches = false
     /// Records of open intents: a read that was under way when one of them ended must not bring it back.
     var recovered: Set<RecordPlace> = []
 
@@ -91,7 +133,11 @@ struct Lane: Sendable {
         lastNumber += 1
         var entry = Entry(
             record: record, number: lastNumber,
-            key: BatchKey(resource: record.schema.resource.name, namespace: record.plan.namespace),
+            key: BatchKey(
+                resource: record.schema.resource.name, namespace: record.plan.namespace,
+                planned: record.planned.map {
+                    PlannedBatch(transfer: record.place.transfer, number: $0.batch, size: $0.batchSize)
+                }),
             conflicts: ConflictKeys(record), pendingChildren: pending, children: children)
         for key in entry.conflicts.strong {
             // Only the one right before it blocks: that one is blocked by those before, and leaves after them.
@@ -107,6 +153,14 @@ struct Lane: Sendable {
             namesakes[name, default: []].append(record.place)
         }
         entries[record.place] = entry
+        countPlanned(entry.key, 1)
+    }
+
+    private mutating func countPlanned(_ key: BatchKey, _ change: Int) {
+        guard let planned = key.planned else { return }
+        let line = PlannedLine(transfer: planned.transfer, resource: key.resource)
+        plannedLines[line, default: PlannedOrder()].change(planned.number, change)
+        if plannedLines[line]?.first == nil { plannedLines[line] = nil }
     }
 
     private mutating func noteIfReady(_ place: RecordPlace) {
@@ -121,11 +175,25 @@ struct Lane: Sendable {
             preconditionFailure("A record that is \(state) cannot be \(input): the transition table has no such row.")
         }
         entries[place]?.state = next
-        if input == .putBack { noteIfReady(place) }
+        if state == .waiting { count(place, 1) }
+        if input == .putBack {
+            count(place, -1)
+            // What comes back alone was not planned so.
+            if let key = entries[place]?.key { countPlanned(key, -1) }
+            entries[place]?.key.planned = nil
+            noteIfReady(place)
+        }
+    }
+
+    private mutating func count(_ place: RecordPlace, _ change: Int) {
+        moving += change
+        if entries[place]?.key.planned != nil { plannedMoving += change }
     }
 
     mutating func remove(_ place: RecordPlace) {
+        if let state = entries[place]?.state, state != .waiting { count(place, -1) }
         guard let entry = entries.removeValue(forKey: place) else { return }
+        countPlanned(entry.key, -1)
         for key in entry.conflicts.strong {
             guard var places = holders[key], let index = places.firstIndex(of: place) else { continue }
             places.remove(at: index)
@@ -166,7 +234,7 @@ struct Lane: Sendable {
     /// The next records that may be sent together, in order; nil when there are none. They are no longer ready then.
     mutating func takeBatch() -> (key: BatchKey, records: [PreparedRecord])? {
         var first: (key: BatchKey, number: Int)?
-        for key in ready.keys where !busy.contains(key.resource) {
+        for key in ready.keys where !busy.contains(key.resource) && isDue(key) {
             ready[key]?.sort()
             if let number = ready[key]?.places.first?.number, number < first?.number ?? .max { first = (key, number) }
         }
@@ -174,11 +242,7 @@ struct Lane: Sendable {
         var records: [PreparedRecord] = []
         var taken = 0
         for (number, place) in list {
-            if let provider = records.first?.plan.provider,
-                records.count >= min(provider.readBatch, provider.writeBatch)
-            {
-                break
-            }
+            if let provider = records.first?.plan.provider, records.count >= provider.batchCeiling { break }
             taken += 1
             // It may have been dropped meanwhile.
             if let entry = entries[place], entry.number == number, entry.state == .waiting {
@@ -188,6 +252,20 @@ struct Lane: Sendable {
         if taken == list.count { ready[key] = nil } else { ready[key]?.places.removeFirst(taken) }
         return records.isEmpty ? takeBatch() : (key, records)
     }
+
+    /// True when what is ready under this key may leave now: a planned batch when it is whole, and any that is not full
+    /// when nothing goes on by which it could grow.
+    private func isDue(_ key: BatchKey) -> Bool {
+        guard key.planned != nil || gathersBatches, let list = ready[key]?.places else { return true }
+        let isStill = !isReading && (unread.isEmpty || entries.count > Self.capacity / 2)
+        if let planned = key.planned {
+            let line = PlannedLine(transfer: planned.transfer, resource: key.resource)
+            guard !isReading, plannedLines[line]?.first == planned.number else { return false }
+            return list.count >= planned.size || (plannedMoving == 0 && isStill)
+        }
+        let ceiling = list.first.flatMap { entries[$0.place]?.record.plan.provider.batchCeiling } ?? 1
+        return list.count >= ceiling || (moving == 0 && isStill)
+    }
 }
 
 /// Hashes of everything by which a record could be the same as another one. A collision only makes it wait.
@@ -196,6 +274,7 @@ struct ConflictKeys: Sendable {
     var name: UInt64?
     var hasEmail = false
     var hasPhone = false
+    var isUnmatched = false
 
     init(_ record: PreparedRecord) {
         let resource = record.schema.resource
@@ -203,7 +282,8 @@ struct ConflictKeys: Sendable {
             strong.append(Self.hash("i", resource.name, record.plan.namespace, id))
         }
         if let id = record.row.givenID { strong.append(Self.hash("p", resource.name, "", id)) }
-        guard !record.disablesUpsert else { return }
+        // A record that is not matched itself can still be what a later one is to find, or what an earlier one must not.
+        isUnmatched = record.disablesUpsert
         for (rule, value) in zip(resource.matchRules, record.keys.values) {
             guard let value else { continue }
             let hash = Self.hash("m", resource.name, rule.field, value)
@@ -230,8 +310,8 @@ struct ConflictKeys: Sendable {
     }
 
     /// Equal names are told apart for sure only if both have an e-mail, or both a phone: were those equal too, they
-    /// would conflict as strong keys.
+    /// would conflict as strong keys. They do not matter where neither record looks for the other.
     func isToldApart(from other: ConflictKeys) -> Bool {
-        (hasEmail && other.hasEmail) || (hasPhone && other.hasPhone)
+        (hasEmail && other.hasEmail) || (hasPhone && other.hasPhone) || (isUnmatched && other.isUnmatched)
     }
 }

@@ -22,6 +22,8 @@ package struct PreparedRecord: Sendable {
     package let warnings: [Warning]
     /// Its associated records that had ended when it was read from the store.
     package let children: [ResultRow.Child]
+    /// Of a plan that is applied: what was to become of it.
+    package var planned: PlannedMark?
 
     package var schema: SessionPlan.Schema { plan.schemas[Int(row.schema)] }
     package var place: RecordPlace { row.place }
@@ -76,7 +78,10 @@ private struct Preparation {
             if violation.keyword == "required" {
                 missingRequired.append("\(violation.pointer.isEmpty ? "/" : violation.pointer): \(violation.message)")
             } else {
-                refusals.append(Failure(.transferData, .schemaViolation, "\(violation.pointer): \(violation.message)"))
+                refusals.append(
+                    Failure(
+                        .transferData, .schemaViolation, "\(violation.pointer): \(violation.message)",
+                        pointer: violation.pointer))
             }
         }
         map(root)
@@ -132,7 +137,8 @@ private struct Preparation {
                 Failure(
                     .transferData, .unknownProperty,
                     "/\(name): the schema \"\(schema.key)\" has no such property.\(hint) "
-                        + "Add it to the schema, or initiate the session with passthrough_fields."))
+                        + "Add it to the schema, or initiate the session with passthrough_fields.",
+                    pointer: "/\(name)"))
         }
     }
 }

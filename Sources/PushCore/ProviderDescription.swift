@@ -29,6 +29,21 @@ package struct ProviderDescription: Equatable, Sendable {
     package var fieldsMember: String?
     /// Resources that are not in the manifest come into being under the name of their type.
     package var hasOpenResources: Bool
+    /// Exchanges that an account takes; nil: any number.
+    package var budget: ExchangeBudget?
+    /// Milliseconds that an exchange takes at least.
+    package var latencyMilliseconds: Int64 = 0
+
+    package struct ExchangeBudget: Equatable, Sendable {
+        package var perSecond: Double
+        /// Exchanges that may come at once after a pause.
+        package var burst: Int
+
+        package init(perSecond: Double, burst: Int) {
+            self.perSecond = perSecond
+            self.burst = burst
+        }
+    }
     /// It stores every value as it is sent: what it returns need not be held against it.
     package var keepsValues = false
 
@@ -53,6 +68,13 @@ package struct ProviderDescription: Equatable, Sendable {
         self.fieldsMember = fieldsMember
         self.hasOpenResources = hasOpenResources
     }
+
+    /// Records of one batch: it is read and written in one call each.
+    var batchCeiling: Int { min(readBatch, writeBatch) }
+
+    /// The class of records that are pushed without an `internal_id`: where the provider is searched after a lost answer
+    /// there is nothing to search for (K17).
+    package var classWithoutInternalID: Class { recoveryClass == .searchable ? .blind : recoveryClass }
 
     /// The resource that takes records of a type; nil when this provider has none.
     package func resource(forType type: String, key: String) -> ResourceDescription? {

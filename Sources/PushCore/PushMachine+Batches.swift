@@ -101,35 +101,23 @@ extension PushMachine {
         var kept: [Batch.Member] = []
         let unconfirmed = Unconfirmed(
             account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
-        for (place, decision) in decisions.enumerated() {
+        for (place, made) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
+            let decision = member.record.planned?.check(made, batch.answer, member.record) ?? made
             if let target = decision.target, !targets.insert(target).inserted {
                 // A second version of one provider record: it is compared with what the first one leaves behind.
                 lanes[batch.account]?.advance(recordPlace, .putBack)
                 continue
             }
             member.asOf = member.confirmed?.confirmed ?? batch.readAt ?? now.wall
-            if let collision = Self.collision(member, target: decision.target, batch.holders ?? [:]) {
-                member.warnings.append(collision)
-            }
-            if member.isRecreated(batch.answer) {
-                member.warnings.append(
-                    Warning(
-                        .recordRecreated, "The record that was remembered for this internal_id is gone at the provider."
-                    ))
-            }
+            member.warnings += Self.identityWarnings(member, decision, batch)
             switch decision {
             case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
             case .update(let target, let fields):
                 member.write = Batch.Member.Write(target: target, fields: fields)
                 if member.record.trustsLedger { member.known = batch.answer.records[target] }
-            case .skip:
-                member.warnings.append(
-                    Warning(
-                        .recordDeleted,
-                        "The record that was remembered for this internal_id is gone at the provider; it was left so."))
-                settled.append((member, .skipped))
+            case .skip: settled.append((member, .skipped))
             case .unchanged(let known): settled.append((member, .unchanged(known)))
             case .refuse(let failures): settled.append((member, .refused(failures)))
             case .search: preconditionFailure("A record that was searched for must not ask for a search again.")
@@ -180,7 +168,9 @@ extension PushMachine {
                 continue
             }
             let kind = possible.first { $0.resource == schema.resource.name }
-            guard kind != nil || possible.isEmpty else {
+            // What the provider's description does not know is linked with everything, from either end.
+            let isCustom = !provider.resources.contains { $0.name == schema.resource.name }
+            guard kind != nil || possible.isEmpty || isCustom else {
                 warnings.append(
                     Warning(
                         .linkSkipped,
@@ -221,16 +211,25 @@ extension PushMachine {
                 .refused([Self.unavailable])
             }
         case .unknown(let reason):
-            guard batch.members.first?.record.plan.provider.recoveryClass == .keyed else {
-                release(id)
-                end(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) })
-                return
-            }
+            guard batch.mayRepeat else { return endInDoubt(id, reason) }
             for place in batch.writing {
                 lanes[batch.account]?.advance(batch.members[place].record.place, .outcomeUnknown)
             }
             again(id, .write, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in .uncertain(reason) }
         }
+    }
+
+    /// Its request may have had an effect, and to repeat it could have another: nobody but the owner can tell.
+    private mutating func endInDoubt(_ id: Int64, _ reason: String) {
+        guard let batch = batches[id] else { return }
+        release(id)
+        end(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) })
+    }
+
+    /// At start, when all transfers are known: what was under way ends as uncertain.
+    mutating func endRecoveredInDoubt() {
+        for id in recoveredInDoubt { endInDoubt(id, "the gateway was stopped before an answer came") }
+        recoveredInDoubt = []
     }
 
     private mutating func answered(_ id: Int64, _ answers: WriteAnswer) {
@@ -306,7 +305,19 @@ extension PushMachine {
         let until = now.monotonic + wait
         batches[id]?.attempt += 1
         batches[id]?.stage = .waiting(until: until, retrying: step)
-        effects.append(.wake(batch.account, at: until))
+        wakeForNext(batch.account)
+    }
+
+    /// An account is woken once at a time: for the first of its batches that wait.
+    private mutating func wakeForNext(_ account: AccountKey) {
+        var next: UInt64?
+        for id in batches.keys.sorted() {
+            guard let batch = batches[id], batch.account == account, case .waiting(let until, _) = batch.stage else {
+                continue
+            }
+            next = min(next ?? until, until)
+        }
+        if let next { effects.append(.wake(account, at: next)) }
     }
 
     mutating func woke(_ account: AccountKey) {
@@ -321,6 +332,7 @@ extension PushMachine {
                 effects.append(.write(batch: id, account, batch.request()))
             }
         }
+        wakeForNext(account)
         plan(account)
     }
 

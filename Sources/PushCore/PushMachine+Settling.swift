@@ -24,6 +24,7 @@ extension PushMachine {
     ) {
         var rows = SettledRows()
         var pending = PendingCommit(intentOf: intent?.batch, unconfirmed: unconfirmed)
+        observedEnds?.append(contentsOf: ends)
         for (member, end) in ends {
             let record = member.record
             let outcome = outcome(of: member, end)

@@ -74,7 +74,13 @@ package struct PushMachine: Sendable {
     private var lastBatch: Int64 = 0
     private var lastCommit: Int64 = 0
     private var hasStarted = false
+    /// Batches of intents that were open at start, of providers that do not recognise a repeat.
+    var recoveredInDoubt: [Int64] = []
     var effects: [Effect] = []
+    /// Ends that were decided since they were last taken, for whoever plans; nil: nobody does.
+    var observedEnds: [(Batch.Member, MemberEnd)]?
+    /// The lanes of a plan gather (`Lane.gathersBatches`).
+    var gathersBatches = false
     var now = Moment(wall: 0, monotonic: 0, chance: 0)
     /// The wall clock, but for the times that it was set back: since the start it has gone on at least as fast as the
     /// monotonic one (K36). Milliseconds since 1970.
@@ -113,6 +119,7 @@ package struct PushMachine: Sendable {
         case .recovered(let intent, let plan, let records): recover(intent, plan, records)
         case .started:
             hasStarted = true
+            endRecoveredInDoubt()
             for account in lanes.keys.sorted() { plan(account) }
         case .accepted(let row, let records): accept(row, records)
         case .admitted(let account, let transfer, let records, let isLast, let moreFollow):
@@ -187,7 +194,9 @@ package struct PushMachine: Sendable {
 
     /// Fills the window and starts what can be started.
     mutating func plan(_ account: AccountKey) {
-        guard hasStarted, let lane = lanes[account] else { return }
+        guard hasStarted, lanes[account] != nil else { return }
+        if gathersBatches { lanes[account]?.gathersBatches = true }
+        guard let lane = lanes[account] else { return }
         if let next = lane.unread.first, !lane.isReading, lane.entries.count <= Lane.capacity / 2 {
             lanes[account]?.isReading = true
             effects.append(
@@ -197,7 +206,7 @@ package struct PushMachine: Sendable {
             lastBatch += 1
             let batch = Batch(
                 id: lastBatch, account: account, key: key, began: now.monotonic,
-                members: records.map { Batch.Member(record: $0, links: [], warnings: $0.warnings) })
+                members: records.map { Batch.Member(record: $0, links: [], warnings: $0.warnings, batch: lastBatch) })
             batches[batch.id] = batch
             lanes[account]?.busy.insert(key.resource)
             for record in records { lanes[account]?.advance(record.place, .planned) }
@@ -232,6 +241,10 @@ package struct PushMachine: Sendable {
         batch.stage = .exchanging
         batches[batch.id] = batch
         lanes[intent.account, default: Lane()].busy.insert(intent.resource)
+        guard batch.mayRepeat else {
+            recoveredInDoubt.append(batch.id)
+            return
+        }
         effects.append(.write(batch: batch.id, intent.account, batch.request()))
     }
 

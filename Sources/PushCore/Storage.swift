@@ -23,6 +23,15 @@ package enum Change: Equatable, Sendable {
     case events([EventRow])
     /// Position of a named consumer: the sequence of the last event it acknowledged.
     case consumer(name: String, sequence: Int64, at: Int64)
+    /// Inserts a plan whose records are still arriving under its sequence; a restart does not survive it.
+    case planBegun(PlanRow)
+    case planned([PlannedRow])
+    /// The plan with its figures: from now on it is kept.
+    case planReady(PlanRow)
+    /// The plan is the transfer of its sequence from now on, which begins and is accepted in the same commit.
+    case planApplied(sequence: Int64, transfer: Identifier)
+    /// Removes a plan, and its records unless it was applied.
+    case planDropped(sequence: Int64)
     /// Removes finished transfers and events that are older than their retention, at most `limit` transfers at a time.
     case trim(transfersBefore: Int64, eventsBefore: Int64, limit: Int)
     /// The states of these provider records are known now.
@@ -59,6 +68,18 @@ package struct StoredState: Equatable, Sendable {
     /// Sequence of the oldest event that is still there; `lastEvent + 1` when there is none.
     package var oldestEvent: Int64 = 1
     package var consumers: [String: Int64] = [:]
+    /// Plans that are kept, oldest first.
+    package var plans: [PlanAge] = []
+
+    package struct PlanAge: Equatable, Sendable {
+        package var sequence: Int64
+        package var created: Int64
+
+        package init(sequence: Int64, created: Int64) {
+            self.sequence = sequence
+            self.created = created
+        }
+    }
 
     package init() {}
 }
@@ -69,6 +90,8 @@ package struct ResultRow: Equatable, Sendable {
     package var outcome: OutcomeRow?
     /// Direct children in the order pushed.
     package var children: [Child] = []
+    /// Of a plan that is applied.
+    package var planned: PlannedMark?
 
     package struct Child: Equatable, Sendable {
         package var ordinal: Int32
@@ -117,6 +140,10 @@ package enum Query: Equatable, Sendable {
     /// their entry. Cut at `bytes` of the outcomes' data, but never empty while there is one that was looked at: a search
     /// looks at a bounded stretch of the log and says in its answer how far it came.
     case events(after: Int64, filter: EventFilter, limit: Int, bytes: Int)
+    case plan(id: Identifier)
+    /// Top-level records `offset ..< offset + limit` of a plan with all below them. Cut at `bytes` of their contents, but
+    /// never empty while there is one.
+    case planned(sequence: Int64, offset: Int, limit: Int, bytes: Int)
     /// What is remembered for these internal ids, and the confirmed states of those records and of the ones in `ids`.
     case confirmed(scope: LedgerScope, resource: String, internalIDs: [String], ids: [String])
     /// Internal ids that are remembered for provider records, at most three each.
@@ -170,6 +197,9 @@ package enum Answer: Equatable, Sendable {
     case errors([ErrorRow], total: Int)
     /// `examinedThrough`: every event up to this sequence was looked at; `oldest` and `latest` of the log.
     case events([LoggedEvent], examinedThrough: Int64, oldest: Int64, latest: Int64)
+    /// A plan that is ready.
+    case plan(PlanRow?)
+    case planned([PlannedResult])
     case confirmed(ConfirmedAnswer)
     /// By provider id.
     case holders([String: [String]])

@@ -181,10 +181,14 @@ extension Change {
         case .ledger(let rows): rows.count * 2 * Self.rowBytes
         case .errors(let rows): rows.reduce(0) { $0 + $1.text.utf8.count + 2 * Self.rowBytes }
         case .events(let rows): rows.count * Self.rowBytes
+        case .planBegun, .planReady: 2 * Self.rowBytes
+        case .planned(let rows): rows.reduce(0) { $0 + $1.content.count + 2 * Self.rowBytes }
         case .confirmed(let rows): rows.reduce(0) { $0 + $1.state.count + Self.rowBytes }
         case .unconfirmed(_, _, let ids): ids.count * Self.rowBytes / 2
         case .identities(let rows, _): rows.count * 2 * Self.rowBytes
-        case .sessionDeleted, .transferAccepted, .transferAdvanced, .intentSettled, .consumer, .trim: Self.rowBytes
+        case .planApplied, .planDropped, .sessionDeleted, .transferAccepted, .transferAdvanced, .intentSettled,
+            .consumer, .trim:
+            Self.rowBytes
         }
     }
 }

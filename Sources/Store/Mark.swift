@@ -41,7 +41,11 @@ enum Mark: String {
     func latest(_ database: Database) throws(StoreFailure) -> Int64 {
         let present: Int64 =
             switch self {
-            case .transfer: try database.integer("SELECT max(sequence) FROM transfer", "find last transfer")
+            case .transfer:
+                // A plan has the number of the transfer that it may become.
+                max(
+                    try database.integer("SELECT max(sequence) FROM transfer", "find last transfer"),
+                    try database.integer("SELECT max(sequence) FROM plan", "find last plan"))
             case .intent: try database.integer("SELECT max(id) FROM intent", "find last intent")
             case .error: try database.integer("SELECT max(sequence) FROM error", "find last error")
             case .event: try database.integer("SELECT max(sequence) FROM event", "find last event")

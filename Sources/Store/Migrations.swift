@@ -30,7 +30,7 @@ enum Migrations {
         }
     }
 
-    private static let all = [first, transferOptions, confirmedStates]
+    private static let all = [first, transferOptions, confirmedStates, plans]
 
     /// What a push says about itself beside its session (K16): JSON text, empty for nothing.
     private static let transferOptions = """
@@ -119,5 +119,21 @@ enum Migrations {
 
         -- What is invisible and still to be removed, oldest first.
         CREATE TABLE removal(number INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, target INTEGER NOT NULL);
+        """
+
+    /// A plan's records stand in `record` under its sequence, as those of a transfer do, and become that transfer's.
+    private static let plans = """
+        -- counts: five numbers. calls: JSON. ready: 0 while it is being made, which a restart does not survive.
+        CREATE TABLE plan(
+            sequence INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, session INTEGER NOT NULL,
+            revision INTEGER NOT NULL, schema_key TEXT NOT NULL, records INTEGER NOT NULL,
+            all_records INTEGER NOT NULL, disable_upsert INTEGER NOT NULL, options BLOB NOT NULL,
+            created INTEGER NOT NULL, ready INTEGER NOT NULL, counts TEXT NOT NULL, calls BLOB NOT NULL, duration INTEGER NOT NULL,
+            applied BLOB);
+        CREATE TABLE planned(
+            transfer INTEGER NOT NULL, ordinal INTEGER NOT NULL, batch INTEGER NOT NULL,
+            batch_size INTEGER NOT NULL, action INTEGER NOT NULL, follows INTEGER NOT NULL, state INTEGER NOT NULL,
+            provider_id TEXT, content BLOB NOT NULL, sum INTEGER NOT NULL,
+            PRIMARY KEY(transfer, ordinal)) WITHOUT ROWID;
         """
 }

@@ -23,6 +23,7 @@ struct Opening {
                 try Mark.storeID.lift(to: .random(in: .min ... .max), database)
             }
             try Self.endArriving(database)
+            try Self.endUnmadePlans(database)
         }
         state = try database.snapshot { () throws(StoreFailure) in try Self.load(database) }
     }
@@ -45,6 +46,18 @@ struct Opening {
             note.bind(Removal.Kind.transfer.rawValue, sequence)
             try note.run()
         }
+    }
+
+    /// Nobody was told about them either.
+    private static func endUnmadePlans(_ database: Database) throws(StoreFailure) {
+        let count = try database.integer("SELECT count(*) FROM plan WHERE ready=0", "find half plans")
+        guard count > 0 else { return }
+        try Mark.transfer.hold(database)
+        let note = try database.statement(
+            "INSERT INTO removal(kind, target) SELECT ?1, sequence FROM plan WHERE ready=0", "note removal")
+        note.bind(Removal.Kind.transfer.rawValue)
+        try note.run()
+        try database.execute("DELETE FROM plan WHERE ready=0", "remove half plans")
     }
 
     // MARK: State
@@ -71,6 +84,9 @@ struct Opening {
             SELECT i.id, a.provider, a.name, i.resource, i.created, i.attempt, i.settled, i.plan
             FROM intent i JOIN account a ON a.number=i.account WHERE i.settled IS NULL ORDER BY i.id
             """, "load intents", IntentRow.read)
+        state.plans = try database.rows(
+            "SELECT sequence, created FROM plan ORDER BY sequence", "load plans"
+        ) { row throws(StoreFailure) in StoredState.PlanAge(sequence: row.integer(), created: row.integer()) }
         let find = try database.statement("SELECT name, sequence FROM consumer", "load consumers")
         while try find.step() {
             var row = RowReader(find)

@@ -3,7 +3,7 @@ import PushCore
 // Records and their outcomes. Every row that is read is verified (K12).
 
 extension Reader {
-    private static let recordColumns =
+    static let recordColumns =
         "r.transfer, r.ordinal, r.top, r.parent, r.children, r.descendants, r.schema, r.given_id, r.internal_id, r.data, r.sum"
 
     func record(at place: RecordPlace, keepingData: Bool) throws(StoreFailure) -> RecordRow? {
@@ -74,9 +74,11 @@ extension Reader {
         }
         var rows: [ResultRow] = []
         rows.reserveCapacity(records.count)
+        let isPlanned = try isPlanned(transfer)
         for record in records {
-            rows.append(
-                ResultRow(record: record, outcome: nil, children: try children(of: record, finishedOnly: true)))
+            var row = ResultRow(record: record, outcome: nil, children: try children(of: record, finishedOnly: true))
+            if isPlanned { row.planned = try plannedRow(at: record.place)?.mark }
+            rows.append(row)
         }
         return .unfinished(rows, isLast: isLast)
     }
@@ -96,13 +98,13 @@ extension Reader {
     // MARK: Places of top-level records
 
     /// Index of the first top-level record that stands at another ordinal; nil when all stand at their index.
-    private func firstMoved(_ transfer: Int64) throws(StoreFailure) -> Int64? {
+    func firstMoved(_ transfer: Int64) throws(StoreFailure) -> Int64? {
         let find = try database.statement("SELECT min(top) FROM top_place WHERE transfer=?1", "find place of record")
         find.bind(transfer)
         return try find.rows { row throws(StoreFailure) in row.optionalInteger() }.first ?? nil
     }
 
-    private func ordinal(ofTop index: Int64, _ transfer: Int64, firstMoved: Int64?) throws(StoreFailure) -> Int32? {
+    func ordinal(ofTop index: Int64, _ transfer: Int64, firstMoved: Int64?) throws(StoreFailure) -> Int32? {
         guard let firstMoved, index >= firstMoved else { return Int32(exactly: index) }
         let find = try database.statement(
             "SELECT ordinal FROM top_place WHERE transfer=?1 AND top=?2", "find place of record")

@@ -57,6 +57,9 @@ final class Reader {
                 try results(of: transfer, schema: schema, from: offset, Allowance(rows: limit, bytes: bytes))
             case .errors(let session, let transfer, let offset, let limit):
                 try errors(session: session, transfer: transfer, offset: offset, limit: limit)
+            case .plan(let id): .plan(try plan(id: id))
+            case .planned(let sequence, let offset, let limit, let bytes):
+                .planned(try planned(of: sequence, from: offset, Allowance(rows: limit, bytes: bytes)))
             case .events(let after, let filter, let limit, let bytes):
                 try events(after: after, filter, Allowance(rows: limit, bytes: bytes))
             case .confirmed(let scope, let resource, let internalIDs, let ids):

@@ -177,6 +177,10 @@ struct Removal {
             "SELECT sequence, length(text) FROM error WHERE transfer=?1 ORDER BY sequence",
             "DELETE FROM error WHERE transfer=?1 AND sequence<=?2"
         ),
+        (
+            "SELECT ordinal, length(content) FROM planned WHERE transfer=?1 ORDER BY ordinal",
+            "DELETE FROM planned WHERE transfer=?1 AND ordinal<=?2"
+        ),
     ]
 
     private func removeTransferRow(_ sequence: Int64) throws(StoreFailure) {

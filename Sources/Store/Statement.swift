@@ -200,6 +200,13 @@ struct RowReader {
             high: bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }, low: bytes[8...].reduce(0) { $0 << 8 | UInt32($1) })
     }
 
+    mutating func optionalIdentifier() -> Identifier? {
+        column += 1
+        if isNothing() { return nil }
+        column -= 1
+        return identifier()
+    }
+
     private mutating func raw<Result>(_ type: Int32, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         column += 1
         if sqlite3_column_type(statement.handle, column) != type { isDamaged = true }

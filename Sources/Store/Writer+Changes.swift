@@ -24,6 +24,11 @@ extension Writer {
             case .errors(let rows): for row in rows { try insert(row) }
             case .events(let rows): for row in rows { try insert(row) }
             case .consumer(let name, let sequence, let time): try saveConsumer(name, sequence, at: time)
+            case .planBegun(let row): try begin(row)
+            case .planned(let rows): for row in rows { try insert(row) }
+            case .planReady(let row): try finish(row)
+            case .planApplied(let sequence, let transfer): try apply(plan: sequence, as: transfer)
+            case .planDropped(let sequence): try drop(plan: sequence)
             case .trim(let transfers, let events, let limit):
                 try removal.trim(transfersBefore: transfers, eventsBefore: events, limit: limit)
                 rows += settings.sliceRows
@@ -55,7 +60,7 @@ extension Writer {
 
     /// Nil when the session was deleted by this process: what still comes of it interests nobody and is dropped. Throws
     /// `constraint` when there never was such a session.
-    private func number(of session: Identifier) throws(StoreFailure) -> Int64? {
+    func number(of session: Identifier) throws(StoreFailure) -> Int64? {
         if let known = sessions[session] { return known }
         if endedSessions.contains(session) { return nil }
         let find = try database.statement("SELECT number FROM session WHERE id=?1", "find session")
@@ -137,6 +142,7 @@ extension Writer {
                 endedArrivals.insert(sequence)
             }
             endedSessions.insert(session)
+            try drop(plansOf: number)
             try removal.add(.session, number)
             let revisions = try database.statement("DELETE FROM session_revision WHERE session=?1", "delete revisions")
             revisions.bind(number)

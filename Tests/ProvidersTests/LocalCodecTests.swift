@@ -9,7 +9,7 @@ private enum Seen: Equatable {
     case answered
     case notSent(String)
     case unknown(String)
-    case throttled
+    case throttled(Int64)
     case refused(Failure)
 
     init<Value>(_ reply: Reply<Value>) {
@@ -17,7 +17,7 @@ private enum Seen: Equatable {
         case .answered: self = .answered
         case .notSent(let reason): self = .notSent(reason)
         case .unknown(let reason): self = .unknown(reason)
-        case .throttled: self = .throttled
+        case .throttled(let milliseconds): self = .throttled(milliseconds)
         case .refused(let failure): self = .refused(failure)
         }
     }
@@ -166,6 +166,25 @@ private enum Seen: Equatable {
         let refused = Seen.refused(Failure(.upstream, .refusedUpstream, text))
         #expect(Seen(codec.decodeWrite(answer(status, body))) == refused)
         #expect(Seen(codec.decodeLookup(answer(status, body))) == refused)
+    }
+
+    @Test(
+        arguments: [
+            ([], 1_000), ([("retry-after", "7")], 7_000), ([("retry-after", "7"), ("retry-after-ms", "250")], 250),
+            ([("retry-after", "soon")], 1_000), ([("retry-after", "-3")], 0),
+            ([("retry-after", "99999999")], 3_600_000),
+        ] as [([(String, String)], Int64)])
+    func aThrottledRequestWaitsAsTold(headers: [(String, String)], milliseconds: Int64) {
+        let outcome = ExchangeOutcome.answered(
+            status: 429, headers: headers.map { Exchange.Header($0, $1) }, body: Array("{}".utf8))
+        #expect(Seen(codec.decodeWrite(outcome)) == .throttled(milliseconds))
+        #expect(Seen(codec.decodeLookup(outcome)) == .throttled(milliseconds))
+    }
+
+    @Test func refusedCredentialsAreNoFaultOfTheRecord() {
+        let refused = Seen.refused(Failure(.authentication, .unauthorizedUpstream, "who?"))
+        #expect(Seen(codec.decodeWrite(answer(401, #"{"error":{"message":"who?"}}"#))) == refused)
+        #expect(Seen(codec.decodeLookup(answer(401, #"{"error":{"message":"who?"}}"#))) == refused)
     }
 
     @Test(arguments: [100, 201, 204, 302, 500, 503, 599])

@@ -51,6 +51,7 @@ struct SimulatedStore {
                 if replaces || ledger[key] == nil { ledger[key] = row.providerID }
             }
         case .session, .sessionDeleted, .consumer, .trim: break
+        case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
         }
     }
 

@@ -71,9 +71,16 @@ import Testing
         #expect(try keys(#"{"full_name":"A"}"#).name == (try keys(#"{"full_name":" a "}"#).name))
     }
 
-    @Test func disablingUpsertLeavesOnlyIDs() throws {
-        let keys = try keys(#"{"email":"a@b.c","full_name":"A"}"#, internalID: "x", disables: true)
-        #expect(keys.strong.count == 1 && keys.name == nil)
+    /// What is not matched itself is found by who comes after it, and must not be found by who came before it.
+    @Test func disablingUpsertKeepsARecordsPlaceInTheOrder() throws {
+        let data = #"{"email":"a@b.c","full_name":"A"}"#
+        let matched = try keys(data)
+        let unmatched = try keys(data, internalID: "x", disables: true)
+        #expect(share(matched, unmatched))
+        #expect(unmatched.name == matched.name)
+        let (one, other) = (try keys(#"{"full_name":"A"}"#), try keys(#"{"full_name":"A"}"#, disables: true))
+        #expect(!one.isToldApart(from: other) && !other.isToldApart(from: one))
+        #expect(other.isToldApart(from: other), "neither looks for the other")
     }
 
     @Test func namesakesAreToldApartOnlyByTheSameKindOfKey() throws {

@@ -414,6 +414,7 @@ def main(arguments):
         for folder in ("schemas", "types", "providers")
     }
     if not report.findings:
+        from check_claims import check_claims
         from check_protocol_data import check_providers, check_types
 
         openrpc = OpenRPC(document, report)
@@ -423,6 +424,7 @@ def main(arguments):
             report.add("openrpc.json", "", "is too long to read, or too long for one line of rpc.discover")
         check_readme((root / "README.md").read_text(), openrpc, report)
         check_errors(table, openrpc, report)
+        check_claims(root, report)
         check_standalone(folders["schemas"], openrpc, report)
         if check_types(folders["types"], folders["schemas"], report):
             check_providers(folders["providers"], folders["types"], folders["schemas"], report)

@@ -186,11 +186,31 @@ class CheckProtocolTest(unittest.TestCase):
                 path.write_text(path.read_text().replace(before, after))
                 self.assertIn(expected, findings(self.directory)[1])
 
+    def test_a_claim_without_what_shows_it_is_found(self):
+        path = self.directory / "CLAIMS.md"
+        intact = path.read_text()
+        row = re.search(r"(?m)^\| D3 \|.*\n", intact).group()
+        for before, after, expected in [
+            (row, "", "D3: has no row"),
+            (row, row + row, "D3: has two rows"),
+            (row, row.replace("| D3 |", "| D99 |"), "D99: is no number"),
+            (row, "| D3 | An unknown id. |  |\n", "D3: nothing shows it"),
+            (row, "| D3 | An unknown id. | over HTTP |\n", "D3: nothing shows it"),
+            (row, "| D3 | An unknown id.\n", "is no row of number"),
+            ("pushTransfer/an-id-updates-that-record.transcript", "pushTransfer/no.transcript", "is not there"),
+            ("[an-id-updates-that-record]", "[an-id-updates-nothing]", "an-id-updates-nothing leads to"),
+            ("[onlyWhatNeverLeftIsNotSent]", "[onlyWhatWasSent]", "has nothing named"),
+        ]:
+            with self.subTest(expected=expected):
+                self.assertIn(before, intact)
+                path.write_text(intact.replace(before, after))
+                self.assertIn(expected, findings(self.directory)[1])
+
     def test_a_missing_file_is_found(self):
         for file, expected in [
             ("openrpc.json", "No such file"), ("errors.json", "No such file"), ("schemas/session.json", "is missing"),
             ("schemas/manifest.json", "no schemas/manifest.json"), ("schemas/type.json", "no schemas/type.json"),
-            ("providers/local.json", "no providers"),
+            ("providers/local.json", "no providers"), ("CLAIMS.md", "No such file"),
         ]:
             with self.subTest(file=file):
                 intact = (self.directory / file).read_bytes()

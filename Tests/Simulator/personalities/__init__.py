@@ -1,0 +1,1 @@
+"""One package a vendor. Each offers `Personality`, which `simulator.main` starts by name."""

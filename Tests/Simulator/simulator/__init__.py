@@ -1,0 +1,1 @@
+"""The machinery every personality shares: HTTP, faults, meters, the log of effects, the clock, the control port."""
