@@ -60,8 +60,7 @@ extension PushMachine {
             let record = batch.members[place].record
             let remembered = record.row.internalID.flatMap { answer.known[$0] }
             batches[id]?.members[place].remembered = remembered
-            // What was planned is held against what is there, not against what is known of it.
-            guard record.trustsLedger, record.planned == nil, let target = record.row.givenID ?? remembered,
+            guard record.trustsLedger, let target = record.row.givenID ?? remembered,
                 remembered == nil || remembered == target, !batch.doubtful.contains(target),
                 let row = rows[target], isFresh(row, record.plan.options),
                 let state = ConfirmedState(row, provider: record.plan.provider)
@@ -132,7 +131,9 @@ extension PushMachine {
         return warnings
     }
 
-    private static func collision(_ member: Batch.Member, target: String?, _ holders: [String: Set<String>]) -> Warning? {
+    private static func collision(
+        _ member: Batch.Member, target: String?, _ holders: [String: Set<String>]
+    ) -> Warning? {
         guard let own = member.record.row.internalID, let target, target != member.remembered,
             let other = holders[target]?.subtracting([own]).min()
         else { return nil }
