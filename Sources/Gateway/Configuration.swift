@@ -48,12 +48,26 @@ package struct Ceilings: Equatable, Sendable {
     package var outboundMemory = 24 << 20
     /// Nanoseconds that a synchronous push waits.
     package var synchronousTime: UInt64 = 300_000_000_000
+    /// Nanoseconds after which a transfer that is arriving in parts ends if no further part comes (K31).
+    package var partsTime: UInt64 = 24 * 3_600_000_000_000
     /// Bytes that must be free beside the store for a push to be accepted.
     package var freeSpace: Int64 = 64 << 20
 
     package init() {}
 
     package var perUser: Int { connectionsPerUser ?? max(1, connections / 2) }
+}
+
+/// How long what is over is kept (K35).
+package struct Retention: Equatable, Sendable {
+    /// Milliseconds that a completed transfer stays, if its events are gone by then: results outlive their events (K13).
+    package var transfers: Int64 = 30 * 24 * 3_600_000
+    /// Milliseconds that an event stays.
+    package var events: Int64 = 7 * 24 * 3_600_000
+    /// Bytes of event log beyond which the oldest events go, however young they are.
+    package var eventBytes = 256 << 20
+
+    package init() {}
 }
 
 /// All that a start decides.
@@ -66,6 +80,7 @@ package struct Configuration: Sendable {
     /// Directory of the files of the embedded provider.
     package var localDirectory: String
     package var ceilings = Ceilings()
+    package var retention = Retention()
     /// Besides root and the gateway's own user.
     package var allowedUsers: Set<UInt32> = []
     package var allowedGroups: Set<UInt32> = []

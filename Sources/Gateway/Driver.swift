@@ -64,6 +64,7 @@ final class Driver {
         switch effect {
         case .admit(let account, let transfer, let after, let limit):
             admit(account, transfer, after, limit)
+        case .sweep(let transfer, let after, let limit): sweep(transfer, after, limit)
         case .readLedger(let batch, let scope, let resource, let ids):
             store.read(.ledger(scope: scope, resource: resource, internalIDs: ids)) { [self] answer in
                 if case .ledger(let known) = answer { tell(.ledgerRead(batch: batch, known)) }
@@ -157,6 +158,16 @@ final class Driver {
                             account, transfer: transfer, records, isLast: isLast && isWhole, moreFollow: !isWhole))
                 }
             }
+        }
+    }
+
+    /// A drain leaves the rest of a sweep to the next start, which finds the mark.
+    private func sweep(_ transfer: Int64, _ after: Int32, _ limit: Int) {
+        guard !isDraining else { return }
+        store.read(.unfinished(transfer: transfer, after: after, limit: limit, bytes: Self.readBytes)) {
+            [self] answer in
+            guard case .unfinished(let rows, let isLast) = answer else { return }
+            tell(.swept(transfer: transfer, rows.map(\.record), isLast: isLast))
         }
     }
 

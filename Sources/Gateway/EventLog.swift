@@ -21,9 +21,8 @@ final class EventLog {
     /// Events and bytes of one read.
     static let readEvents = 256
     static let readBytes = 256 << 10
-    /// How long events are kept, and finished transfers (K35), in milliseconds.
-    private static let eventsKept: Int64 = 7 * 24 * 3_600_000
-    private static let transfersKept: Int64 = 30 * 24 * 3_600_000
+    /// Milliseconds between two looks for what is older than its retention.
+    private static let trimTime: Int64 = 60_000
 
     private let store: DurableStore
     private let sessions: Sessions
@@ -299,13 +298,13 @@ final class EventLog {
         }
     }
 
-    /// Once a minute: what is older than its retention goes.
-    func trim(_ now: Int64, _ commit: ([Change]) -> Void) {
-        guard now - lastTrim > 60_000 else { return }
+    /// Once a minute, or as often as the retention needs: what is older goes.
+    func trim(_ now: Int64, _ retention: Retention, _ commit: ([Change]) -> Void) {
+        guard now - lastTrim > min(Self.trimTime, retention.events, retention.transfers) else { return }
         lastTrim = now
         commit([
             .trim(
-                transfersBefore: now - Self.transfersKept, eventsBefore: now - Self.eventsKept, limit: 10)
+                transfersBefore: now - retention.transfers, eventsBefore: now - retention.events, limit: 10)
         ])
     }
 }

@@ -53,6 +53,8 @@ enum EventMethods {
                 writer.string(log.oldestCursor)
                 writer.key("latest")
                 writer.string(log.latestCursor)
+                writer.key("lost_at_most")
+                writer.integer(resumed - position)
             }
         }
         let cursor = cursorText(log, resumed, params)

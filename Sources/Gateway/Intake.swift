@@ -10,7 +10,7 @@ import PushCore
 // makes rows. Rows go to the store in parts of at most 1,000 rows or 1 MiB (K6), each part after the one before is on
 // disk, so that a large push never holds the replies of small ones. The transfer exists from its last part on.
 
-/// Takes the items of one `pushTransfer` in.
+/// Takes the items of one `pushTransfer` or `appendTransfer` in.
 final class Intake {
     /// Rows of one commit.
     static let partRows = 1_000
@@ -32,13 +32,19 @@ final class Intake {
     private var checked = 0
     private(set) var rows: [RecordRow] = []
     private var partSize = 0
-    private var nextOrdinal: Int32 = 0
-    private var nextIndex: Int32 = 0
+    private var nextOrdinal: Int32
+    private var nextIndex: Int32
     /// Known when the first part is about to be kept.
     var sequence: Int64 = 0
     private(set) var count = 0
 
-    init(server: Server, plan: SessionPlan, schemaPlace: Int, data: JSONView) {
+    /// - Parameter start: what of the transfer has arrived before, if it comes in parts.
+    init(
+        server: Server, plan: SessionPlan, schemaPlace: Int, data: JSONView,
+        start: (records: Int32, allRecords: Int32) = (0, 0)
+    ) {
+        nextIndex = start.records
+        nextOrdinal = start.allRecords
         self.server = server
         self.plan = plan
         self.schemaPlace = schemaPlace

@@ -62,6 +62,13 @@ struct Methods {
             "listSessions": SessionMethods.list,
             "deleteSession": SessionMethods.delete,
             "pushTransfer": PushMethods.push,
+            "beginTransfer": PartMethods.begin,
+            "appendTransfer": PartMethods.append,
+            "commitTransfer": PartMethods.commit,
+            "resolveRecord": ResolveMethods.resolve,
+            "retryTransfer": RetryMethods.retry,
+            "listTransfers": TransferMethods.list,
+            "cancelTransfer": TransferMethods.cancel,
             "planTransfer": PlanMethods.plan,
             "getTransfer": ResultMethods.transfer,
             "getData": ResultMethods.data,
@@ -156,7 +163,9 @@ struct Methods {
         schema.endObject()
         var options = SchemaOptions()
         // Its items are checked in slices.
-        if name == "pushTransfer" || name == "planTransfer" { options.externalArrays = ["/transfer_data"] }
+        if ["pushTransfer", "planTransfer", "appendTransfer"].contains(name) {
+            options.externalArrays = ["/transfer_data"]
+        }
         if name == "importIdentities" { options.externalArrays = ["/identities"] }
         return Method(
             name: name,

@@ -8,7 +8,11 @@ extension Responder {
     /// - Parameters:
     ///   - duplicate: nothing new was accepted.
     ///   - completed: of a synchronous push: whether the transfer was completed in time; else nil.
-    func pushed(_ transfer: TransferRow, duplicate: Bool, completed: Bool?, warnings: [Warning]) {
+    ///   - more: further members.
+    func pushed(
+        _ transfer: TransferRow, duplicate: Bool, completed: Bool?, warnings: [Warning],
+        more: (inout JSONWriter) -> Void = { _ in }
+    ) {
         let cursor = Cursor(store: connection.server.events.storeID, packed: transfer.cursor).text
         object { writer in
             writer.key("success")
@@ -27,6 +31,7 @@ extension Responder {
                 writer.key("completed")
                 writer.bool(completed)
             }
+            more(&writer)
             if !warnings.isEmpty {
                 writer.key("warnings")
                 writer.raw(Warning.text(warnings))

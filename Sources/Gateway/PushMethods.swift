@@ -5,12 +5,6 @@ import JSONSchema
 import PushCore
 import Store
 
-/// A key that was given with a push (K22).
-struct PendingKey: Hashable {
-    var session: Identifier
-    var key: String
-}
-
 /// A caller that wants `$/progress` of a transfer.
 struct ProgressWatcher {
     let connection: Connection
@@ -20,14 +14,8 @@ struct ProgressWatcher {
 
 /// `pushTransfer`: from params to a kept transfer.
 enum PushMethods {
-    private static let keyCeiling = 255
-
     static func push(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
-        if let key = params["idempotency_key"], key.stringBytes > keyCeiling {
-            return responder.invalid([
-                ParamProblem(path: "/idempotency_key", message: "must have at most \(keyCeiling) bytes of UTF-8")
-            ])
-        }
+        if let problem = KeyedCall.problem(params) { return responder.invalid([problem]) }
         if params["plan_id"] != nil {
             return PlanApplication(server: server, params: params, responder: responder).begin()
         }
@@ -40,9 +28,7 @@ enum PushMethods {
         guard let schemaPlace = session.plan.schemaPlace(for: type) else {
             return unknownType(type, session.plan, responder)
         }
-        guard server.store.freeBytes() >= server.ceilings.freeSpace else {
-            return responder.error(.storageFull, retryAfterMilliseconds: 10_000)
-        }
+        guard server.hasSpace(responder) else { return }
         let push = Push(
             server: server, session: session, schemaPlace: schemaPlace, params: params, responder: responder)
         push.begin()
@@ -95,10 +81,8 @@ private final class Push {
     private let responder: Responder
     private let intake: Intake
     private var row: TransferRow
-    private let key: PendingKey?
-    private var holdsKey = false
+    private let keyed: KeyedCall
     private let place: PushLine.Place
-    private var begun = false
     private var direct: [PreparedRecord]? = []
 
     init(
@@ -113,12 +97,12 @@ private final class Push {
         let options = PushOptions.text(of: params)
         plan = session.plan.overridden(by: options)
         intake = Intake(server: server, plan: session.plan, schemaPlace: schemaPlace, data: data)
-        key = params["idempotency_key"]?.string.map { PendingKey(session: session.row.id, key: $0) }
+        keyed = KeyedCall(server, params, session: session.row.id, responder)
         row = TransferRow(
             sequence: 0, id: server.newIdentifier(), session: session.row.id,
             account: session.row.account, revision: session.row.revision,
             schemaKey: session.plan.schemas[schemaPlace].key, records: Int32(clamping: data.count), allRecords: 0,
-            disableUpsert: params["disable_upsert"]?.bool ?? false, idempotencyKey: key?.key, bodyHash: [],
+            disableUpsert: params["disable_upsert"]?.bool ?? false, idempotencyKey: keyed.key?.key, bodyHash: [],
             created: server.loop.wallClockMilliseconds())
         row.cursor = server.events.latest.packed
         row.options = options
@@ -127,74 +111,27 @@ private final class Push {
     // MARK: Is it new?
 
     func begin() {
-        guard let key else { return checkInTurn() }
-        hash { [self] in
-            if server.pendingKeys[key] != nil {
-                // The same key is being committed: whoever comes second sees what the first one made of it.
-                leaveLine()
-                server.pendingKeys[key]?.append { [self] in compare() }
-                return
-            }
-            takeKey(key)
-            compare()
-        }
+        keyed.begin(
+            stepAside: { [self] in leaveLine() },
+            found: { [self] found in answer.respond(found, duplicate: true) },
+            new: { [self] in
+                row.bodyHash = keyed.hash
+                responder.connection.pushLine.whenFirst(place) { [self] in check() }
+            })
     }
 
-    private func takeKey(_ key: PendingKey) {
-        server.pendingKeys[key] = []
-        holdsKey = true
+    private var answer: TransferAnswer {
+        TransferAnswer(
+            server: server, params: params, responder: responder,
+            warnings: PushMethods.warnings(of: params, session.plan))
     }
 
     private func leaveLine() { responder.connection.pushLine.leave(place) }
 
-    private func checkInTurn() {
-        responder.connection.pushLine.whenFirst(place) { [self] in check() }
-    }
-
     /// Nothing is kept of it.
     private func giveUp() {
-        releaseKey()
+        keyed.release()
         leaveLine()
-    }
-
-    /// Hash of everything that makes the push what it is (K22), in slices.
-    private func hash(_ done: @escaping () -> Void) {
-        let hasher = BodyHash(params, without: ["idempotency_key", "progress_token", "synchronous"])
-        server.slices.addUnlessDone { [self] deadline in
-            guard hasher.advance(until: deadline) else { return false }
-            row.bodyHash = hasher.finish()
-            done()
-            return true
-        }
-    }
-
-    private func compare() {
-        guard let key else { return }
-        server.store.read(.transferByKey(session: key.session, idempotencyKey: key.key)) { [self] answer in
-            guard case .transfer(let found) = answer, let found else {
-                // Whoever waited behind a push that was refused takes its place; the others wait behind it.
-                if !holdsKey && server.pendingKeys[key] != nil {
-                    server.pendingKeys[key]?.append { [self] in compare() }
-                    return
-                }
-                if !holdsKey { takeKey(key) }
-                return checkInTurn()
-            }
-            giveUp()
-            guard found.bodyHash == row.bodyHash else {
-                return responder.error(.idempotencyConflict) { writer in
-                    writer.key("transfer_id")
-                    writer.string(found.id.text)
-                }
-            }
-            respond(found, duplicate: true)
-        }
-    }
-
-    private func releaseKey() {
-        guard holdsKey, let key, let waiting = server.pendingKeys.removeValue(forKey: key) else { return }
-        holdsKey = false
-        for next in waiting { next() }
     }
 
     // MARK: Is it well formed?
@@ -214,73 +151,49 @@ private final class Push {
         // Cancelled in time, nothing of it is kept. Later it goes on to its end, answered or not: half of it on disk would
         // stand in the way of the same push made again.
         guard !responder.isAnswered else { return giveUp() }
-        stage()
+        if params["sample_data"]?.bool == true { takeSample() } else { stage() }
     }
 
     // MARK: Keeping it
 
-    /// The next part; the last one makes the transfer exist, and only its commit is answered.
+    /// The last stretch makes the transfer exist, and only its commit is answered.
     private func stage() {
-        if row.sequence == 0 {
-            server.lastTransfer += 1
-            row.sequence = server.lastTransfer
-            intake.sequence = server.lastTransfer
-        }
-        server.slices.addUnlessDone { [self] deadline in
-            let (done, isFull) = intake.fill(until: deadline)
-            guard done || isFull else { return false }
-            let part = intake.takePart()
-            for record in direct == nil ? [] : part {
+        server.lastTransfer += 1
+        row.sequence = server.lastTransfer
+        intake.sequence = server.lastTransfer
+        let staging = Staging(
+            server, intake, first: [.transferBegun(row)], last: [.transferAccepted(sequence: row.sequence)])
+        staging.onRows = { [self] rows in
+            for record in direct == nil ? [] : rows {
                 direct?.append(PreparedRecord(record, plan: plan, disablesUpsert: row.disableUpsert))
             }
-            var changes: [Change] = begun ? [] : [.transferBegun(row)]
-            begun = true
-            if !part.isEmpty { changes.append(.records(part)) }
-            if done { changes.append(.transferAccepted(sequence: row.sequence)) }
-            server.turn.commit(changes) { [self] in
-                if done { kept() } else { stage() }
+        }
+        staging.onOrdered = { [self] in leaveLine() }
+        staging.run { [self] in kept() }
+    }
+
+    private func takeSample() {
+        SampleTaking(server, session, plan, intake, row).run { [self] kept, problems in
+            guard let kept else {
+                giveUp()
+                return responder.invalid(problems)
             }
-            if done { leaveLine() }
-            return true
+            row = kept
+            direct = nil
+            leaveLine()
+            self.kept()
         }
     }
 
     private func kept() {
-        releaseKey()
+        keyed.release()
         guard server.sessions.byID[row.session] != nil else {
             // Deleted while the last part was on its way: the transfer went with it or goes now.
             server.turn.commit([.sessionDeleted(row.session, forgetting: nil)]) {}
             return responder.error(.sessionNotFound)
         }
         if let count = direct?.count, !server.driver.machine.hasRoom(for: row.account, records: count) { direct = nil }
-        watch(row)
-        if params["synchronous"]?.bool != true { respond(row, duplicate: false) }
-        server.driver.tell(.accepted(row, records: direct))
-        if params["synchronous"]?.bool == true { respond(row, duplicate: false) }
-    }
-
-    private func watch(_ row: TransferRow) {
-        guard let token = params["progress_token"] else { return }
-        server.progressWatchers[row.sequence, default: []].append(
-            ProgressWatcher(connection: responder.connection, token: token.compactText))
-    }
-
-    // MARK: Answering
-
-    private func respond(_ transfer: TransferRow, duplicate: Bool) {
-        let isSynchronous = params["synchronous"]?.bool ?? false
-        guard isSynchronous else { return answer(transfer, duplicate: duplicate, completed: nil) }
-        if duplicate { watch(transfer) }
-        if transfer.completed != nil { return answer(transfer, duplicate: duplicate, completed: true) }
-        server.await(transfer: transfer.sequence, responder) { [self] completed in
-            answer(transfer, duplicate: duplicate, completed: completed)
-        }
-    }
-
-    private func answer(_ transfer: TransferRow, duplicate: Bool, completed: Bool?) {
-        responder.pushed(
-            transfer, duplicate: duplicate, completed: completed,
-            warnings: PushMethods.warnings(of: params, session.plan))
+        answer.hand(row, records: direct)
     }
 }
 

@@ -13,28 +13,7 @@ enum ResultMethods {
             responder.object { writer in
                 writer.key("success")
                 writer.bool(true)
-                writer.key("transfer_id")
-                writer.string(row.id.text)
-                writer.key("session_id")
-                writer.string(row.session.text)
-                writer.key("endgrate_type")
-                writer.string(row.schemaKey)
-                writer.key("state")
-                writer.string(row.completed == nil ? "running" : "completed")
-                writer.key("created")
-                writer.string(WireTime.text(row.created))
-                if let completed = row.completed {
-                    writer.key("completed_at")
-                    writer.string(WireTime.text(completed))
-                }
-                writer.key("records")
-                writer.integer(row.records)
-                writer.key("finished")
-                writer.integer(row.counts.finished)
-                writer.key("summary")
-                Payloads.summary(row.counts, into: &writer)
-                writer.key("transfer_errors")
-                writer.bool(row.counts.errors > 0)
+                TransferMethods.describe(row, into: &writer)
             }
         }
     }
@@ -42,14 +21,7 @@ enum ResultMethods {
     static func data(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
         server.transfer(params, responder) { row, plan in
             let isPartial = params["partial"]?.bool ?? false
-            guard row.completed != nil || isPartial else {
-                return responder.error(.transferNotCompleted, retryAfterMilliseconds: 250) { writer in
-                    writer.key("finished")
-                    writer.integer(row.counts.finished)
-                    writer.key("records")
-                    writer.integer(row.records)
-                }
-            }
+            guard isPartial || isOver(row, responder) else { return }
             var schema: Int16?
             let type = params["endgrate_type"]?.string
             if let type {
@@ -70,6 +42,18 @@ enum ResultMethods {
                 write(page, arguments, rows, total, row, Payloads(plan: plan), responder)
             }
         }
+    }
+
+    /// False, and answered so, while the transfer has not completed.
+    static func isOver(_ row: TransferRow, _ responder: Responder) -> Bool {
+        if row.completed != nil { return true }
+        responder.error(.transferNotCompleted, retryAfterMilliseconds: 250) { writer in
+            writer.key("finished")
+            writer.integer(row.counts.finished)
+            writer.key("records")
+            writer.integer(row.records)
+        }
+        return false
     }
 
     /// As many rows as the line takes; the rest is behind `next` (K30).
@@ -119,7 +103,9 @@ enum ResultMethods {
         _ server: Server, _ session: Identifier?, _ transfer: Identifier?, _ params: JSONView, _ responder: Responder
     ) {
         let page = Page(params)
-        let query = Query.errors(session: session, transfer: transfer, offset: page.offset, limit: page.limit)
+        let resolved = params["resolved"]?.bool
+        let query = Query.errors(
+            session: session, transfer: transfer, resolved: resolved, offset: page.offset, limit: page.limit)
         server.store.read(query) { answer in
             guard case .errors(let rows, let total) = answer else { return responder.error(.internal) }
             var list = JSONWriter()
@@ -137,6 +123,7 @@ enum ResultMethods {
             var arguments: [(String, String)] = []
             if let transfer { arguments.append(("transfer_id", transfer.text)) }
             if let session { arguments.append(("session_id", session.text)) }
+            if let resolved { arguments.append(("resolved", resolved ? "true" : "false")) }
             responder.object { writer in
                 writer.key("success")
                 writer.bool(true)
@@ -226,15 +213,18 @@ enum ResultMethods {
 extension Server {
     /// The transfer that a caller names, as it is on disk, with the plan of its session; answers the error itself.
     func transfer(
-        _ params: JSONView, _ responder: Responder, _ done: @escaping (TransferRow, SessionPlan) -> Void
+        _ params: JSONView, _ responder: Responder, onRefusal: @escaping () -> Void = {},
+        _ done: @escaping (TransferRow, SessionPlan) -> Void
     ) {
-        guard let id = Identifier(text: params["transfer_id"]?.string ?? "") else {
-            return responder.error(.transferNotFound)
+        func refuse() {
+            responder.error(.transferNotFound)
+            onRefusal()
         }
+        guard let id = Identifier(text: params["transfer_id"]?.string ?? "") else { return refuse() }
         store.read(.transfer(id: id)) { [self] answer in
-            guard case .transfer(let row?) = answer else { return responder.error(.transferNotFound) }
+            guard case .transfer(let row?) = answer else { return refuse() }
             sessions.plan(session: row.session, revision: row.revision) { plan in
-                guard let plan else { return responder.error(.transferNotFound) }
+                guard let plan else { return refuse() }
                 done(row, plan)
             }
         }

@@ -68,6 +68,9 @@ package final class Server {
     var progressWatchers: [Int64: [ProgressWatcher]] = [:]
     /// Pushes with an idempotency key that are not committed yet (K22).
     var pendingKeys: [PendingKey: [() -> Void]] = [:]
+    let parts: PartBook
+    /// Transfers that a caller is resolving records of.
+    let resolving = Turnstile()
     /// Plans that are being made, by their sequence.
     var plannings: [Int64: Planning] = [:]
     /// Plans that are kept, oldest first.
@@ -89,7 +92,9 @@ package final class Server {
         self.configuration = configuration
         self.log = log
         do {
-            store = try DurableStore(loop: loop, path: configuration.store)
+            var settings = StoreSettings()
+            settings.eventLogBytes = configuration.retention.eventBytes
+            store = try DurableStore(loop: loop, path: configuration.store, settings: settings)
         } catch {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }
@@ -120,6 +125,7 @@ package final class Server {
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         housekeeping = Timer(loop: loop)
         started = loop.now
+        parts = PartBook(store.state.openParts)
         lastTransfer = store.state.lastTransfer
         consumers = store.state.consumers
         plans = store.state.plans
@@ -308,9 +314,10 @@ package final class Server {
             log.warning("the clock was set forward; nothing expires for an hour", ("jump_ms", String(jump)))
         }
         guard clockWatch.mayExpire(monotonic: now) else { return }
+        expireParts()
         expireSessions()
         expirePlans()
-        events.trim(wall) { [self] changes in turn.commit(changes) {} }
+        events.trim(wall, configuration.retention) { [self] changes in turn.commit(changes) {} }
     }
 
     var uptimeMilliseconds: UInt64 { (loop.now - started) / 1_000_000 }

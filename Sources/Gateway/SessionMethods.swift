@@ -160,6 +160,15 @@ enum SessionMethods {
         guard let session = server.session(params["session_id"]?.string ?? "") else {
             return responder.error(.sessionNotFound)
         }
+        server.store.read(.examples(session: session.row.id)) { answer in
+            guard case .examples(let examples) = answer else { return responder.error(.internal) }
+            configuration(session, examples.mapValues { Examples(text: $0) }, responder)
+        }
+    }
+
+    private static func configuration(
+        _ session: Sessions.Session, _ examples: [String: Examples], _ responder: Responder
+    ) {
         let plan = session.plan
         let payloads = Payloads(plan: plan)
         var writer = JSONWriter()
@@ -179,7 +188,7 @@ enum SessionMethods {
         writer.beginObject()
         for schema in plan.schemas {
             writer.key(text: schema.key)
-            configured(schema, payloads, into: &writer)
+            configured(schema, payloads, examples[schema.key], into: &writer)
         }
         writer.endObject()
         writer.key("passthrough_schemas")
@@ -190,7 +199,7 @@ enum SessionMethods {
     }
 
     private static func configured(
-        _ schema: SessionPlan.Schema, _ payloads: Payloads, into writer: inout JSONWriter
+        _ schema: SessionPlan.Schema, _ payloads: Payloads, _ examples: Examples?, into writer: inout JSONWriter
     ) {
         writer.beginObject()
         writer.key("integration_info")
@@ -234,11 +243,24 @@ enum SessionMethods {
         writer.endArray()
         writer.endObject()
         writer.key("mapping")
-        mapping(schema, payloads.plan, into: &writer)
+        mapping(schema, payloads.plan, examples, into: &writer)
         writer.endObject()
     }
 
-    private static func mapping(_ schema: SessionPlan.Schema, _ plan: SessionPlan, into writer: inout JSONWriter) {
+    private static func show(
+        _ examples: Examples?, _ property: String, entry: String?, into writer: inout JSONWriter
+    ) {
+        let values = examples?.values(of: property, entry: entry) ?? []
+        guard !values.isEmpty else { return }
+        writer.key("examples")
+        writer.beginArray()
+        for value in values { writer.value(value) }
+        writer.endArray()
+    }
+
+    private static func mapping(
+        _ schema: SessionPlan.Schema, _ plan: SessionPlan, _ examples: Examples?, into writer: inout JSONWriter
+    ) {
         writer.beginArray()
         for rule in schema.mapping.rules {
             writer.beginObject()
@@ -250,6 +272,7 @@ enum SessionMethods {
             writer.string(rule.how.rawValue)
             writer.key("upsert")
             writer.string(rule.mode.rawValue)
+            show(examples, rule.property, entry: rule.entry, into: &writer)
             writer.endObject()
         }
         for property in schema.mapping.unmapped {
@@ -262,6 +285,7 @@ enum SessionMethods {
             writer.plain("unmapped")
             writer.key("upsert")
             writer.string(plan.defaultUpsert.rawValue)
+            show(examples, property, entry: nil, into: &writer)
             writer.endObject()
         }
         writer.endArray()
@@ -344,6 +368,7 @@ extension Server {
     /// Removes a session with everything of it but the ledger.
     func forget(_ id: Identifier, forgetting scope: LedgerScope?, _ done: @escaping () -> Void) {
         sessions.remove(id)
+        parts.close(session: id)
         events.forgetPages()
         for connection in connections.values {
             for subscription in connection.subscriptions.values where subscription.filter.session == id {
@@ -357,11 +382,16 @@ extension Server {
         turn.commit([.sessionDeleted(id, forgetting: scope)], done)
     }
 
+    /// It has unfinished records, or some that are still arriving.
+    private func isUsed(_ id: Identifier) -> Bool {
+        driver.machine.hasOpenTransfers(session: id) || parts.isUsed(session: id)
+    }
+
     /// A session with unfinished records never expires.
     func expireSessions() {
         let now = loop.wallClockMilliseconds()
         for (id, session) in sessions.byID {
-            guard let expires = session.row.expires, expires <= now, !driver.machine.hasOpenTransfers(session: id)
+            guard let expires = session.row.expires, expires <= now, !isUsed(id)
             else { continue }
             log.info("session expired", ("session", id.text))
             forget(id, forgetting: nil) {}

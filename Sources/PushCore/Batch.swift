@@ -56,6 +56,8 @@ struct Batch: Sendable {
     var attempt: Int32 = 1
     /// The intent of its write; 0 before there is one.
     var intent: Int64 = 0
+    /// A request of it may have had an effect.
+    var mayHaveBeenSent = false
 
     init(id: Int64, account: AccountKey, key: Lane.BatchKey, began: UInt64, members: [Member]) {
         self.id = id

@@ -113,6 +113,8 @@ struct Lane: Sendable {
     var gathersBatches = false
     /// Records of open intents: a read that was under way when one of them ended must not bring it back.
     var recovered: Set<RecordPlace> = []
+    /// Transfers that were cancelled: nothing of them is put into a batch any more.
+    var cancelled: Set<Int64> = []
 
     mutating func admit(_ record: PreparedRecord, orphans: [ResultRow.Child]) {
         guard entries[record.place] == nil, !recovered.contains(record.place) else { return }
@@ -244,8 +246,10 @@ struct Lane: Sendable {
         for (number, place) in list {
             if let provider = records.first?.plan.provider, records.count >= provider.batchCeiling { break }
             taken += 1
-            // It may have been dropped meanwhile.
-            if let entry = entries[place], entry.number == number, entry.state == .waiting {
+            // It may have been dropped or cancelled meanwhile.
+            if let entry = entries[place], entry.number == number, entry.state == .waiting,
+                cancelled.isEmpty || !cancelled.contains(place.transfer)
+            {
                 records.append(entry.record)
             }
         }

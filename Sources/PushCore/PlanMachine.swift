@@ -129,7 +129,8 @@ package struct PlanMachine: Sendable {
             return keep(token)
         case .wake(let account, let time): return .wake(account, at: time)
         case .completed: return .finished
-        case .published, .progressed: return nil
+        // Nobody cancels what is only planned: there is nothing to sweep.
+        case .published, .progressed, .sweep: return nil
         }
     }
 
@@ -251,7 +252,9 @@ package struct PlanMachine: Sendable {
                 decided[member.batch, default: []].append(member)
             }
         }
-        if let id = pending.intentOf, sizes[id] == nil { decided[id, default: []] += machine.batches[id]?.members ?? [] }
+        if let id = pending.intentOf, sizes[id] == nil {
+            decided[id, default: []] += machine.batches[id]?.members ?? []
+        }
         for (batch, members) in decided.sorted(by: { $0.key < $1.key }) {
             sizes[batch] = Int32(members.count)
             guard let resource = members.first?.record.schema.resource.name else { continue }
@@ -307,6 +310,7 @@ package struct PlanMachine: Sendable {
         case .skipped: mark.action = .unchanged
         case .uncertain(let reason): failures = [Failure(.upstream, .outcomeUnknown, reason)]
         case .written: failures = [Failure(.internal, .fault, "A planned write was not drafted.")]
+        case .unsent: failures = [Failure(.internal, .fault, "A planned record was cancelled.")]
         }
         let rendering = PlanRendering(
             member: member, known: known, fields: [], failures: failures, follows: follows)

@@ -50,8 +50,10 @@ extension PushMachine {
             release(id)
             for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }
             settle(
-                batch.members.map { ($0, .refused($0.record.refusals.isEmpty ? [failure] : $0.record.refusals)) },
-                intent: nil)
+                batch.members.map { member in
+                    let failures = member.record.refusals.isEmpty ? [failure] : member.record.refusals
+                    return (member, isCancelled(member) ? .unsent : .refused(failures))
+                }, intent: nil)
             plan(batch.account)
         case .notSent, .unknown, .throttled:
             again(id, .lookUp, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
@@ -104,6 +106,11 @@ extension PushMachine {
         for (place, made) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
+            if isCancelled(member) {
+                lanes[batch.account]?.advance(recordPlace, .cancelled)
+                settled.append((member, .unsent))
+                continue
+            }
             let decision = member.record.planned?.check(made, batch.answer, member.record) ?? made
             if let target = decision.target, !targets.insert(target).inserted {
                 // A second version of one provider record: it is compared with what the first one leaves behind.
@@ -128,7 +135,13 @@ extension PushMachine {
         }
         batch.members = kept
         batches[id] = batch
-        if kept.isEmpty {
+        intend(id, settled, unconfirmed)
+    }
+
+    /// What is left in the batch is to be written; `settled` has ended.
+    private mutating func intend(_ id: Int64, _ settled: [(Batch.Member, MemberEnd)], _ unconfirmed: Unconfirmed) {
+        guard let batch = batches[id] else { return }
+        if batch.members.isEmpty {
             release(id)
             settle(settled, intent: nil, unconfirmed: unconfirmed)
             plan(batch.account)
@@ -212,6 +225,7 @@ extension PushMachine {
             }
         case .unknown(let reason):
             guard batch.mayRepeat else { return endInDoubt(id, reason) }
+            batches[id]?.mayHaveBeenSent = true
             for place in batch.writing {
                 lanes[batch.account]?.advance(batch.members[place].record.place, .outcomeUnknown)
             }
@@ -248,7 +262,10 @@ extension PushMachine {
                 member.warnings += Self.notTaken(member, returned: data)
                 ends.append((member, .written(id: providerID, isNew: isNew, data: data)))
             case .notFound(let text):
-                if member.record.row.givenID == nil {
+                if isCancelled(member) {
+                    // It was not written, and is not looked for again.
+                    ends.append((member, .unsent))
+                } else if member.record.row.givenID == nil {
                     // Deleted between look-up and write: it is looked for again.
                     lanes[batch.account]?.advance(member.record.place, .putBack)
                 } else {
@@ -280,7 +297,7 @@ extension PushMachine {
     }
 
     /// The batch is done with its resource; the next one may begin while its outcomes go to disk.
-    private mutating func release(_ id: Int64) {
+    mutating func release(_ id: Int64) {
         guard let batch = batches.removeValue(forKey: id) else { return }
         lanes[batch.account]?.busy.remove(batch.key.resource)
     }
@@ -291,7 +308,7 @@ extension PushMachine {
     private mutating func again(
         _ id: Int64, _ step: Batch.Step, _ wait: UInt64, givingUp: (Batch.Member) -> MemberEnd
     ) {
-        guard let batch = batches[id] else { return }
+        guard !shedCancelled(id, step), let batch = batches[id] else { return }
         if now.monotonic - batch.began > Self.retryWindow {
             release(id)
             if step == .write {

@@ -6,6 +6,8 @@ enum MemberEnd: Sendable {
     case unchanged(KnownRecord)
     case refused([Failure])
     case uncertain(String)
+    /// Its transfer was cancelled before it was sent.
+    case unsent
     /// Left alone, as was asked for.
     case skipped
 }
@@ -45,6 +47,7 @@ extension PushMachine {
             trackers[sequence]?.finish(record.row, outcome, errors: failure == nil ? 0 : 1)
             rows.outcomes.append(outcome)
             rows.touched.insert(sequence)
+            if tracker.row.life.retryOf != nil && outcome.kind.isWritten { rows.retried.append(record.place) }
             if let failure { note(failure, record, tracker.row, &rows) }
         }
         if let emptyTransfer { rows.touched.insert(emptyTransfer) }
@@ -62,6 +65,34 @@ extension PushMachine {
         }
     }
 
+    /// Ends records of a cancelled transfer that no batch has.
+    mutating func settleUnsent(_ records: [RecordRow], of sequence: Int64) {
+        var rows = SettledRows()
+        var pending = PendingCommit()
+        for record in records {
+            let outcome = OutcomeRow(
+                place: record.place, kind: .unsent, providerID: nil, data: [], finished: now.wall)
+            trackers[sequence]?.finish(record, outcome, errors: 0)
+            rows.outcomes.append(outcome)
+        }
+        advance(sequence, &rows)
+        pending.swept = records
+        pending.events = rows.events
+        pending.advanced = [trackers[sequence]?.row].compactMap { $0 }
+        commit(rows.changes, pending)
+    }
+
+    /// The ends of these records are on disk.
+    mutating func finishSwept(_ records: [RecordRow]) {
+        guard let sequence = records.first?.place.transfer, let account = trackers[sequence]?.row.account else {
+            return
+        }
+        for record in records {
+            lanes[account]?.advance(record.place, .outcomeCommitted)
+            lanes[account]?.remove(record.place)
+        }
+    }
+
     private struct SettledRows {
         var outcomes: [OutcomeRow] = []
         var ledger: [LedgerRow] = []
@@ -70,6 +101,8 @@ extension PushMachine {
         var events: [EventRow] = []
         var advanced: [Change] = []
         var touched: Set<Int64> = []
+        /// Records of retries that stand at the provider now.
+        var retried: [RecordPlace] = []
 
         var changes: [Change] {
             var changes: [Change] = []
@@ -77,6 +110,7 @@ extension PushMachine {
             if !ledger.isEmpty { changes.append(.ledger(ledger)) }
             if !confirmed.isEmpty { changes.append(.confirmed(confirmed)) }
             if !errors.isEmpty { changes.append(.errors(errors)) }
+            if !retried.isEmpty { changes.append(.retriesWritten(retried)) }
             changes += advanced
             if !events.isEmpty { changes.append(.events(events)) }
             return changes
@@ -97,7 +131,7 @@ extension PushMachine {
         switch end {
         case .unchanged(let known): (id, state) = (known.id, ConfirmedState.text(read: known, record))
         case .written(let written, _, let data): (id, state) = (written, ConfirmedState.text(written: data, member))
-        case .refused, .uncertain, .skipped: return nil
+        case .refused, .uncertain, .unsent, .skipped: return nil
         }
         return state.map {
             ConfirmedRow(
@@ -121,7 +155,7 @@ extension PushMachine {
             data = provider.returnsData ? known.source.compactText : []
         case .refused: kind = .refused
         case .uncertain: kind = .uncertain
-        case .skipped: kind = .unsent
+        case .unsent, .skipped: kind = .unsent
         }
         return OutcomeRow(
             place: member.record.place, kind: kind, providerID: providerID, data: data, basis: basis,
@@ -131,7 +165,7 @@ extension PushMachine {
     /// One entry a record: all that is wrong with it in one text.
     private static func failure(of end: MemberEnd) -> Failure? {
         switch end {
-        case .written, .unchanged, .skipped: return nil
+        case .written, .unchanged, .unsent, .skipped: return nil
         case .refused(let failures):
             guard var first = failures.first else { return Failure(.internal, .fault, "Refused without a reason.") }
             first.text = failures.map(\.text).joined(separator: "\n")
@@ -163,7 +197,7 @@ extension PushMachine {
         guard var tracker = trackers[sequence] else { return }
         var ranges = tracker.publishable()
         let isCompleted = tracker.completeIfDone(at: now.wall)
-        if isCompleted && tracker.row.records == 0 { ranges = [0..<0] }
+        if isCompleted && tracker.row.records == 0 && !tracker.row.life.isSample { ranges = [0..<0] }
         let row = tracker.row
         let hasErrors = row.counts.errors > 0
         for (place, range) in ranges.enumerated() {

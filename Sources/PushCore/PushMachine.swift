@@ -31,12 +31,18 @@ package enum Fact: Sendable {
     case woke(AccountKey)
     /// The session is gone: what was not sent is not sent.
     case sessionDeleted(Identifier)
+    /// It is on disk that this transfer was cancelled.
+    case cancelled(transfer: Int64, at: Int64)
+    /// The answer to `sweep`; `isLast`: the transfer has no unfinished record after these.
+    case swept(transfer: Int64, [RecordRow], isLast: Bool)
 }
 
 /// What is to be done.
 package enum Effect: Sendable {
     /// Read unfinished records, prepare them and report `admitted`.
     case admit(AccountKey, transfer: Int64, after: Int32, limit: Int)
+    /// Read unfinished records of a cancelled transfer and report `swept`.
+    case sweep(transfer: Int64, after: Int32, limit: Int)
     case readLedger(batch: Int64, LedgerScope, resource: String, internalIDs: [String])
     /// As `readLedger`, with the confirmed states of the records found and of those in `ids`.
     case readConfirmed(batch: Int64, LedgerScope, resource: String, internalIDs: [String], ids: [String])
@@ -90,6 +96,8 @@ package struct PushMachine: Sendable {
     struct PendingCommit: Sendable {
         var intentOf: Int64?
         var finished: [(record: PreparedRecord, outcome: OutcomeRow)] = []
+        /// Records of a cancelled transfer that were ended in a sweep.
+        var swept: [RecordRow] = []
         var events: [EventRow] = []
         /// Transfers as they stand with this commit; the trackers may be further already.
         var advanced: [TransferRow] = []
@@ -115,11 +123,17 @@ package struct PushMachine: Sendable {
         switch fact {
         case .resumed(let row, let finished):
             trackers[row.sequence] = TransferTracker(row, finished: finished)
+            if row.life.cancelled != nil { return resumeCancelled(row) }
             lanes[row.account, default: Lane()].unread.append(Lane.Unread(transfer: row.sequence, after: -1))
         case .recovered(let intent, let plan, let records): recover(intent, plan, records)
         case .started:
             hasStarted = true
             endRecoveredInDoubt()
+            for sequence in trackers.keys.sorted() {
+                sweep(sequence)
+                // It had no records, and went down between being accepted and completed.
+                if trackers[sequence]?.row.allRecords == 0 { settle([], intent: nil, emptyTransfer: sequence) }
+            }
             for account in lanes.keys.sorted() { plan(account) }
         case .accepted(let row, let records): accept(row, records)
         case .admitted(let account, let transfer, let records, let isLast, let moreFollow):
@@ -132,6 +146,8 @@ package struct PushMachine: Sendable {
         case .committed(let token): committed(token)
         case .woke(let account): woke(account)
         case .sessionDeleted(let session): drop(session)
+        case .cancelled(let transfer, let time): cancel(transfer, at: time)
+        case .swept(let transfer, let rows, let isLast): swept(transfer, rows, isLast: isLast)
         }
     }
 
@@ -239,6 +255,7 @@ package struct PushMachine: Sendable {
         batch.intent = intent.id
         batch.attempt = intent.attempt + 1
         batch.stage = .exchanging
+        batch.mayHaveBeenSent = true
         batches[batch.id] = batch
         lanes[intent.account, default: Lane()].busy.insert(intent.resource)
         guard batch.mayRepeat else {
@@ -264,10 +281,11 @@ package struct PushMachine: Sendable {
             accounts.insert(record.plan.account)
             finish(record, outcome)
         }
+        finishSwept(pending.swept)
         for row in pending.advanced where trackers[row.sequence] != nil {
             accounts.insert(row.account)
             if row.completed != nil {
-                trackers[row.sequence] = nil
+                forget(row)
                 // All that was left of it at a start may have been in open intents: then it was never read.
                 lanes[row.account]?.unread.removeAll { $0.transfer == row.sequence }
                 effects.append(.completed(row))
@@ -275,6 +293,7 @@ package struct PushMachine: Sendable {
                 effects.append(.progressed(row))
             }
         }
+        if let swept = pending.swept.first { sweep(swept.place.transfer) }
         if let batch = pending.intentOf { intentCommitted(batch) }
         for account in accounts.sorted() { plan(account) }
     }
@@ -283,14 +302,23 @@ package struct PushMachine: Sendable {
         let account = record.plan.account
         lanes[account]?.advance(record.place, .outcomeCommitted)
         lanes[account]?.remove(record.place)
+        let isCancelled = trackers[record.place.transfer]?.row.life.cancelled != nil
+        if isCancelled { trackers[record.place.transfer]?.endedInSweep.insert(record.place.ordinal) }
         guard record.row.parent >= 0 else { return }
         let child = ResultRow.Child(
             ordinal: record.place.ordinal, schema: record.row.schema, kind: outcome.kind, providerID: outcome.providerID
         )
         let parent = RecordPlace(transfer: record.place.transfer, ordinal: record.row.parent)
-        if lanes[account]?.childEnded(parent: parent, child) != true {
+        let isAwaited = lanes[account]?.childEnded(parent: parent, child) == true
+        if !isAwaited && !isCancelled {
             trackers[record.place.transfer]?.orphans[record.row.parent, default: []].append(child)
         }
+    }
+
+    /// Nothing of the transfer is under way any more.
+    mutating func forget(_ row: TransferRow) {
+        trackers[row.sequence] = nil
+        lanes[row.account]?.cancelled.remove(row.sequence)
     }
 
     // MARK: Ending a session
@@ -307,7 +335,7 @@ package struct PushMachine: Sendable {
                 lanes[row.account]?.remove(place)
             }
             if !batches.values.contains(where: { $0.members.contains { $0.record.place.transfer == sequence } }) {
-                trackers[sequence] = nil
+                forget(row)
             }
         }
         for account in accounts.sorted() { plan(account) }

@@ -35,6 +35,8 @@ package enum RecordInput: String, Sendable, CaseIterable {
     case recovered
     /// Its session was deleted before it was sent.
     case dropped
+    /// Its transfer was cancelled before a request with it was sent.
+    case cancelled
     /// Its outcome is durable.
     case outcomeCommitted
 }
@@ -51,13 +53,16 @@ package enum RecordMachine {
         Row(from: .waiting, input: .planned, to: .identifying),
         Row(from: .waiting, input: .recovered, to: .exchanging),
         Row(from: .waiting, input: .dropped, to: .finished),
+        Row(from: .waiting, input: .cancelled, to: .settling),
         Row(from: .identifying, input: .putBack, to: .waiting),
         Row(from: .identifying, input: .decidedWithoutWrite, to: .settling),
         Row(from: .identifying, input: .decidedToWrite, to: .intending),
+        Row(from: .identifying, input: .cancelled, to: .settling),
         Row(from: .intending, input: .intentCommitted, to: .exchanging),
         Row(from: .exchanging, input: .outcomeUnknown, to: .exchanging),
         Row(from: .exchanging, input: .putBack, to: .waiting),
         Row(from: .exchanging, input: .answered, to: .settling),
+        Row(from: .exchanging, input: .cancelled, to: .settling),
         Row(from: .settling, input: .outcomeCommitted, to: .finished),
     ]
 

@@ -104,6 +104,9 @@ package struct TransferRow: Equatable, Sendable {
     package var cursor: Int64 = 0
     /// Options that it has of its own: what `PushOptions.text` made.
     package var options: [UInt8] = []
+    /// Its parts are still arriving: it is not accepted yet (K31).
+    package var isOpen = false
+    package var life = TransferLife()
 
     package init(
         sequence: Int64, id: Identifier, session: Identifier, account: AccountKey, revision: Int32, schemaKey: String,

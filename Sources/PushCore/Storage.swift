@@ -13,6 +13,27 @@ package enum Change: Equatable, Sendable {
     case records([RecordRow])
     /// All of it is there: from now on it is kept.
     case transferAccepted(sequence: Int64)
+    /// A part of an open transfer is whole; its records came before.
+    case part(PartRow)
+    /// Ends an open transfer by the caller's wish: what has arrived goes, and it is accepted empty and cancelled.
+    case partsDropped(sequence: Int64, at: Int64)
+    /// Removes an open transfer that nobody goes on with.
+    case partsExpired(sequence: Int64)
+    /// How many records an arriving transfer has got, where that was not known at its beginning.
+    case transferSized(sequence: Int64, records: Int32, allRecords: Int32)
+    /// Where the records of an arriving retry stand in its origin; continues what came before.
+    case retryShifts(transfer: Int64, [RetryShift])
+    /// These records of retries stand at the provider now: what their origins had as errors is resolved, and so is what
+    /// the origins of these had.
+    case retriesWritten([RecordPlace])
+    /// The error entries of these records are dealt with.
+    case errorsResolved([RecordPlace])
+    /// Examples of a schema's properties (`Examples.text`), in the place of those that were there.
+    case examples(session: Identifier, schemaKey: String, [UInt8])
+    /// Takes the place of outcomes that are there.
+    case outcomesReplaced([OutcomeRow])
+    /// From now on nothing of an accepted transfer is sent that was not sent before. The first time counts.
+    case transferCancelled(sequence: Int64, at: Int64)
     /// Counts, published pages and completion of a transfer.
     case transferAdvanced(sequence: Int64, counts: TransferCounts, published: Int32, completed: Int64?)
     case intent(IntentRow)
@@ -59,6 +80,8 @@ package struct StoredState: Equatable, Sendable {
     package var sessions: [SessionRow] = []
     /// Accepted and not completed, in the order of acceptance.
     package var openTransfers: [TransferRow] = []
+    /// Arriving in parts, in the order in which they were begun.
+    package var openParts: [TransferRow] = []
     /// Not settled, oldest first.
     package var openIntents: [IntentRow] = []
     package var lastTransfer: Int64 = 0
@@ -121,6 +144,10 @@ package enum Query: Equatable, Sendable {
     case transferByKey(session: Identifier, idempotencyKey: String)
     /// Accepted transfers, of one session or of all, in the order of acceptance.
     case transfers(session: Identifier?)
+    /// Transfers that fit the filter, newest first; also those that are still open.
+    case transferPage(TransferFilter, offset: Int, limit: Int)
+    case part(transfer: Int64, number: Int32)
+    case examples(session: Identifier)
     /// A revision of a session's definition.
     case revision(session: Identifier, revision: Int32)
     /// Records of a transfer without an outcome, after an ordinal, in order; with the finished children of each.
@@ -135,7 +162,13 @@ package enum Query: Equatable, Sendable {
     /// first-seen order, each provider record once. Cut at `bytes` of the outcomes' data, but never empty while there is
     /// one. The records' own data, which nobody delivers, is left empty.
     case results(transfer: Int64, schema: Int16?, offset: Int, limit: Int, bytes: Int)
-    case errors(session: Identifier?, transfer: Identifier?, offset: Int, limit: Int)
+    /// `resolved` nil: whether dealt with or not.
+    case errors(session: Identifier?, transfer: Identifier?, resolved: Bool? = nil, offset: Int, limit: Int)
+    /// Records of a completed transfer after an ordinal, for pushing them again: whole trees of which something is
+    /// selected, children first. Looks at a bounded stretch; the outcomes' data is left empty.
+    case retryable(transfer: Int64, after: Int32, RetrySelection, bytes: Int)
+    /// Error entries of a transfer that say that the outcome of a record is unknown, and that nobody has dealt with.
+    case unresolved(transfer: Int64, index: Int32?, internalID: String?, limit: Int)
     /// Events after a sequence that fit the filter, at most `limit`; `data` ones with their results, `error` ones with
     /// their entry. Cut at `bytes` of the outcomes' data, but never empty while there is one that was looked at: a search
     /// looks at a bounded stretch of the log and says in its answer how far it came.
@@ -184,6 +217,11 @@ package struct EventFilter: Hashable, Sendable {
 package enum Answer: Equatable, Sendable {
     case transfer(TransferRow?)
     case transfers([TransferRow])
+    /// `total`: how many fit the filter in all.
+    case transferPage([TransferRow], total: Int)
+    case part(PartRow?)
+    /// `Examples.text` by schema key.
+    case examples([String: [UInt8]])
     case revision([UInt8]?)
     case unfinished([ResultRow], isLast: Bool)
     /// With the children of each that have ended.
@@ -195,6 +233,10 @@ package enum Answer: Equatable, Sendable {
     /// `total`: how many the transfer has in all.
     case results([ResultRow], total: Int)
     case errors([ErrorRow], total: Int)
+    /// `examinedThrough`: every record up to this ordinal was looked at.
+    case retryable([ResultRow], examinedThrough: Int32, isLast: Bool)
+    /// `isKnown`: there is one at all that fits, be it resolved. `remaining`: unresolved ones of the whole transfer.
+    case unresolved([ErrorRow], isKnown: Bool, remaining: Int)
     /// `examinedThrough`: every event up to this sequence was looked at; `oldest` and `latest` of the log.
     case events([LoggedEvent], examinedThrough: Int64, oldest: Int64, latest: Int64)
     /// A plan that is ready.

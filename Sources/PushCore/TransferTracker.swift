@@ -14,6 +14,10 @@ package struct TransferTracker: Sendable {
     var orphans: [Int32: [ResultRow.Child]] = [:]
     /// The session was deleted: what is under way ends, nothing more is reported.
     var isDropped = false
+    /// Of a cancelled transfer: the last ordinal that was swept, -1 before the first; nil when there is nothing to sweep.
+    var sweptThrough: Int32?
+    /// Ordinals of records that ended since the sweep under way was ordered: it may bring them as unfinished.
+    var endedInSweep: Set<Int32> = []
 
     private struct Page: Sendable {
         var finished: Int32 = 0
@@ -23,7 +27,13 @@ package struct TransferTracker: Sendable {
 
     package init(_ row: TransferRow, finished: [FinishedRecord] = []) {
         self.row = row
+        if row.life.cancelled != nil { sweptThrough = -1 }
         for record in finished { note(index: record.index, bytes: record.bytes, kind: record.kind) }
+    }
+
+    mutating func cancel(at time: Int64) {
+        row.life.cancelled = time
+        sweptThrough = -1
     }
 
     package var isComplete: Bool { row.completed != nil }

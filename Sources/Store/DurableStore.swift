@@ -173,11 +173,15 @@ extension Change {
     var bytes: Int {
         switch self {
         case .session(let row): row.definition.count + Self.rowBytes
-        case .transferBegun: 2 * Self.rowBytes
+        case .transferBegun, .part: 2 * Self.rowBytes
         case .records(let rows):
             rows.reduce(0) { $0 + $1.data.count + ($1.internalID?.utf8.count ?? 0) + Self.rowBytes }
         case .intent(let row): row.plan.count + Self.rowBytes
-        case .outcomes(let rows): rows.reduce(0) { $0 + $1.data.count + $1.warnings.count + Self.rowBytes }
+        case .examples(_, _, let text): text.count + Self.rowBytes
+        case .retryShifts(_, let shifts): shifts.count * Self.rowBytes
+        case .retriesWritten(let places), .errorsResolved(let places): places.count * Self.rowBytes
+        case .outcomes(let rows), .outcomesReplaced(let rows):
+            rows.reduce(0) { $0 + $1.data.count + $1.warnings.count + Self.rowBytes }
         case .ledger(let rows): rows.count * 2 * Self.rowBytes
         case .errors(let rows): rows.reduce(0) { $0 + $1.text.utf8.count + 2 * Self.rowBytes }
         case .events(let rows): rows.count * Self.rowBytes
@@ -186,8 +190,8 @@ extension Change {
         case .confirmed(let rows): rows.reduce(0) { $0 + $1.state.count + Self.rowBytes }
         case .unconfirmed(_, _, let ids): ids.count * Self.rowBytes / 2
         case .identities(let rows, _): rows.count * 2 * Self.rowBytes
-        case .planApplied, .planDropped, .sessionDeleted, .transferAccepted, .transferAdvanced, .intentSettled,
-            .consumer, .trim:
+        case .planApplied, .planDropped, .sessionDeleted, .transferAccepted, .transferSized, .transferCancelled,
+            .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim:
             Self.rowBytes
         }
     }

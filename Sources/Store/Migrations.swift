@@ -30,7 +30,7 @@ enum Migrations {
         }
     }
 
-    private static let all = [first, transferOptions, confirmedStates, plans]
+    private static let all = [first, transferOptions, confirmedStates, plans, lives]
 
     /// What a push says about itself beside its session (K16): JSON text, empty for nothing.
     private static let transferOptions = """
@@ -135,5 +135,27 @@ enum Migrations {
             batch_size INTEGER NOT NULL, action INTEGER NOT NULL, follows INTEGER NOT NULL, state INTEGER NOT NULL,
             provider_id TEXT, content BLOB NOT NULL, sum INTEGER NOT NULL,
             PRIMARY KEY(transfer, ordinal)) WITHOUT ROWID;
+        """
+
+    /// What only some transfers have; an ordinary push writes none of it.
+    private static let lives = """
+        -- parts: how many have arrived of a transfer that is sent in parts. While `arrived` of the transfer is 0 it is open,
+        -- and survives a restart; touched: when the last part came.
+        CREATE TABLE transfer_life(
+            transfer INTEGER PRIMARY KEY, cancelled INTEGER, retry_of INTEGER, retry_of_id BLOB, parts INTEGER,
+            touched INTEGER, sample INTEGER NOT NULL);
+        -- records, all_records: of the transfer up to the end of the part.
+        CREATE TABLE part(
+            transfer INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL, records INTEGER NOT NULL,
+            all_records INTEGER NOT NULL, PRIMARY KEY(transfer, number)) WITHOUT ROWID;
+        -- Which record of its origin a record of a retry is: from this ordinal on, the origin's is larger by `shift`.
+        CREATE TABLE retried(
+            transfer INTEGER NOT NULL, ordinal INTEGER NOT NULL, shift INTEGER NOT NULL,
+            PRIMARY KEY(transfer, ordinal)) WITHOUT ROWID;
+        CREATE INDEX error_record ON error(transfer, ordinal);
+        -- examples: JSON, an object of lists by property.
+        CREATE TABLE example(
+            session INTEGER NOT NULL, schema_key TEXT NOT NULL, examples BLOB NOT NULL,
+            PRIMARY KEY(session, schema_key)) WITHOUT ROWID;
         """
 }

@@ -23,6 +23,7 @@ struct Opening {
                 try Mark.storeID.lift(to: .random(in: .min ... .max), database)
             }
             try Self.endArriving(database)
+            try Self.endHalfParts(database)
             try Self.endUnmadePlans(database)
         }
         state = try database.snapshot { () throws(StoreFailure) in try Self.load(database) }
@@ -32,7 +33,10 @@ struct Opening {
     /// caller's next try has the same ones.
     private static func endArriving(_ database: Database) throws(StoreFailure) {
         let find = try database.statement(
-            "SELECT sequence FROM transfer WHERE completed IS NULL AND arrived=0", "find half transfers")
+            """
+            SELECT sequence FROM transfer WHERE completed IS NULL AND arrived=0 AND NOT EXISTS
+                (SELECT 1 FROM transfer_life l WHERE l.transfer=sequence AND l.parts IS NOT NULL)
+            """, "find half transfers")
         var sequences: [Int64] = []
         while try find.step() { sequences.append(find.integer(0)) }
         find.reset()
@@ -45,6 +49,25 @@ struct Opening {
             try delete.run()
             note.bind(Removal.Kind.transfer.rawValue, sequence)
             try note.run()
+        }
+    }
+
+    /// Rows of a part that had not arrived whole: its caller was not told so and sends it again, with the same ordinals. No
+    /// more of them than one line can hold.
+    private static func endHalfParts(_ database: Database) throws(StoreFailure) {
+        let open = try database.rows(
+            "SELECT sequence, records, all_records FROM transfer WHERE completed IS NULL AND arrived=0",
+            "find open transfers"
+        ) { row throws(StoreFailure) in (sequence: row.integer(), records: row.integer(), all: row.integer()) }
+        for transfer in open {
+            for (sql, size) in [
+                ("DELETE FROM record WHERE transfer=?1 AND ordinal>=?2", transfer.all),
+                ("DELETE FROM top_place WHERE transfer=?1 AND top>=?2", transfer.records),
+            ] {
+                let statement = try database.composed(sql, "remove half part")
+                statement.bind(transfer.sequence, size)
+                try statement.run()
+            }
         }
     }
 
@@ -78,6 +101,10 @@ struct Opening {
             """, "load sessions", SessionRow.read)
         state.openTransfers = try database.rows(
             TransferRow.select + " WHERE t.completed IS NULL AND t.arrived>0 ORDER BY t.arrived", "load transfers",
+            TransferRow.read)
+        state.openParts = try database.rows(
+            TransferRow.select + " WHERE t.completed IS NULL AND t.arrived=0 ORDER BY t.sequence",
+            "load open transfers",
             TransferRow.read)
         state.openIntents = try database.rows(
             """

@@ -47,6 +47,10 @@ final class Reader {
             case .transfer(let id): .transfer(try transfer(id: id))
             case .transferByKey(let session, let key): .transfer(try transfer(session: session, key: key))
             case .transfers(let session): .transfers(try transfers(of: session))
+            case .transferPage(let filter, let offset, let limit):
+                try transferPage(filter, offset: offset, limit: limit)
+            case .part(let transfer, let number): .part(try part(of: transfer, number: number))
+            case .examples(let session): .examples(try examples(of: session))
             case .revision(let session, let revision): .revision(try definition(of: session, revision: revision))
             case .unfinished(let transfer, let after, let limit, let bytes):
                 try unfinished(of: transfer, after: after, limit: limit, bytes: bytes)
@@ -55,8 +59,12 @@ final class Reader {
             case .ledger(let scope, let resource, let ids): .ledger(try known(scope, resource, ids))
             case .results(let transfer, let schema, let offset, let limit, let bytes):
                 try results(of: transfer, schema: schema, from: offset, Allowance(rows: limit, bytes: bytes))
-            case .errors(let session, let transfer, let offset, let limit):
-                try errors(session: session, transfer: transfer, offset: offset, limit: limit)
+            case .errors(let session, let transfer, let resolved, let offset, let limit):
+                try errors(session: session, transfer: transfer, resolved: resolved, offset: offset, limit: limit)
+            case .retryable(let transfer, let after, let selection, let bytes):
+                try retryable(of: transfer, after: after, selection, bytes: bytes)
+            case .unresolved(let transfer, let index, let internalID, let limit):
+                try unresolved(of: transfer, index: index, internalID: internalID, limit: limit)
             case .plan(let id): .plan(try plan(id: id))
             case .planned(let sequence, let offset, let limit, let bytes):
                 .planned(try planned(of: sequence, from: offset, Allowance(rows: limit, bytes: bytes)))
@@ -88,7 +96,7 @@ final class Reader {
     // MARK: Single rows
 
     private func transfer(id: Identifier) throws(StoreFailure) -> TransferRow? {
-        let find = try database.composed(TransferRow.select + " WHERE t.id=?1 AND t.arrived>0", "read transfer")
+        let find = try database.composed(TransferRow.select + " WHERE t.id=?1 AND \(Self.isThere)", "read transfer")
         var binder = RowBinder(find)
         binder.put(id)
         return try find.rows(TransferRow.read).first
@@ -97,7 +105,7 @@ final class Reader {
     private func transfer(session: Identifier, key: String) throws(StoreFailure) -> TransferRow? {
         let find = try database.composed(
             TransferRow.select
-                + " WHERE t.session=(SELECT number FROM session WHERE id=?1) AND t.idempotency_key=?2 AND t.arrived>0",
+                + " WHERE t.session=(SELECT number FROM session WHERE id=?1) AND t.idempotency_key=?2 AND \(Self.isThere)",
             "read transfer")
         var binder = RowBinder(find)
         binder.put(session)
@@ -133,7 +141,7 @@ final class Reader {
     // MARK: Errors
 
     private func errors(
-        session: Identifier?, transfer: Identifier?, offset: Int, limit: Int
+        session: Identifier?, transfer: Identifier?, resolved: Bool?, offset: Int, limit: Int
     ) throws(StoreFailure) -> Answer {
         // The transfer decides when both are named: it is the smaller set, and its rows name their session.
         var filter = " WHERE 1"
@@ -144,6 +152,7 @@ final class Reader {
         } else if session != nil {
             filter = " WHERE e.session=(SELECT number FROM session WHERE id=?1)"
         }
+        if let resolved { filter += resolved ? " AND e.resolved<>0" : " AND e.resolved=0" }
         count += filter
         let names = [transfer, session].compactMap { $0 }
         let total = try database.composed(count, "count errors")

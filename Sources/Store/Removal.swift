@@ -178,15 +178,25 @@ struct Removal {
             "DELETE FROM error WHERE transfer=?1 AND sequence<=?2"
         ),
         (
+            "SELECT number, 0 FROM part WHERE transfer=?1 ORDER BY number",
+            "DELETE FROM part WHERE transfer=?1 AND number<=?2"
+        ),
+        (
+            "SELECT ordinal, 0 FROM retried WHERE transfer=?1 ORDER BY ordinal",
+            "DELETE FROM retried WHERE transfer=?1 AND ordinal<=?2"
+        ),
+        (
             "SELECT ordinal, length(content) FROM planned WHERE transfer=?1 ORDER BY ordinal",
             "DELETE FROM planned WHERE transfer=?1 AND ordinal<=?2"
         ),
     ]
 
     private func removeTransferRow(_ sequence: Int64) throws(StoreFailure) {
-        let statement = try database.statement("DELETE FROM transfer WHERE sequence=?1", "remove transfer")
-        statement.bind(sequence)
-        try statement.run()
+        for sql in ["DELETE FROM transfer WHERE sequence=?1", "DELETE FROM transfer_life WHERE transfer=?1"] {
+            let statement = try database.composed(sql, "remove transfer")
+            statement.bind(sequence)
+            try statement.run()
+        }
     }
 
     /// Rows that a slice looks at when it searches a table that has no index for what it seeks.

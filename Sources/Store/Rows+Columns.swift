@@ -22,8 +22,10 @@ extension TransferRow {
         SELECT t.sequence, t.id, s.id, a.provider, a.name, t.revision, t.schema_key, t.records, t.all_records,
             t.disable_upsert, t.idempotency_key, t.body_hash, t.created, t.completed, t.published,
             t.created_records, t.updated_records, t.unchanged_records, t.refused_records, t.uncertain_records,
-            t.unsent_records, t.finished_all, t.errors, t.failed_pages, t.cursor, t.options
+            t.unsent_records, t.finished_all, t.errors, t.failed_pages, t.cursor, t.options, t.arrived=0,
+            l.sample, l.cancelled, l.retry_of, l.retry_of_id, l.parts, l.touched
         FROM transfer t JOIN session s ON s.number=t.session JOIN account a ON a.number=t.account
+            LEFT JOIN transfer_life l ON l.transfer=t.sequence
         """
 
     /// `session` and `account` are the numbers of this file.
@@ -59,6 +61,8 @@ extension TransferRow {
         transfer.counts = TransferCounts(reading: &row)
         transfer.cursor = row.integer()
         transfer.options = row.bytes()
+        transfer.isOpen = row.flag()
+        transfer.life = TransferLife(reading: &row)
         try row.end()
         return transfer
     }

@@ -15,6 +15,16 @@ extension Writer {
             case .transferBegun(let row): try begin(row, isWhole: whole.contains(row.sequence))
             case .records(let rows): for row in rows { try insert(row) }
             case .transferAccepted(let sequence): try accept(sequence)
+            case .part(let row): try insert(row)
+            case .partsDropped(let sequence, let time): try dropParts(sequence, at: time)
+            case .partsExpired(let sequence): try expireParts(sequence)
+            case .transferSized(let sequence, let records, let all): try size(sequence, records: records, all: all)
+            case .retryShifts(let transfer, let shifts): for shift in shifts { try insert(shift, of: transfer) }
+            case .retriesWritten(let places): for place in places { try resolveOrigins(of: place) }
+            case .errorsResolved(let places): for place in places { try resolve(place) }
+            case .examples(let session, let key, let text): try save(examples: text, of: session, key: key)
+            case .outcomesReplaced(let rows): for row in rows { try replace(row) }
+            case .transferCancelled(let sequence, let time): try cancel(sequence, at: time)
             case .transferAdvanced(let sequence, let counts, let published, let completed):
                 try advance(sequence, counts, published: published, completed: completed)
             case .intent(let row): try insert(row)
@@ -147,6 +157,9 @@ extension Writer {
             let revisions = try database.statement("DELETE FROM session_revision WHERE session=?1", "delete revisions")
             revisions.bind(number)
             try revisions.run()
+            let examples = try database.statement("DELETE FROM example WHERE session=?1", "delete examples")
+            examples.bind(number)
+            try examples.run()
             let row = try database.statement("DELETE FROM session WHERE number=?1", "delete session")
             row.bind(number)
             try row.run()
@@ -186,6 +199,7 @@ extension Writer {
         binder.put(isWhole ? try nextArrival() : 0)
         binder.put(row.options)
         try binder.run()
+        try insert(row.life, of: row.sequence)
         if !isWhole { arriving[row.sequence] = session }
         rows += 1
     }
@@ -204,7 +218,7 @@ extension Writer {
 
     /// Transfers are taken up again in the order in which they were accepted, which is not that of their sequences: one
     /// that came in parts was begun before others that were accepted earlier. Only open transfers count.
-    private func nextArrival() throws(StoreFailure) -> Int64 {
+    func nextArrival() throws(StoreFailure) -> Int64 {
         if arrivals == 0 {
             arrivals = try database.integer(
                 "SELECT ifnull(max(arrived), 0) FROM transfer WHERE completed IS NULL", "find last acceptance")

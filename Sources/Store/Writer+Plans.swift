@@ -10,7 +10,8 @@ extension Writer {
         }
         var binder = RowBinder(
             try database.statement(
-                "INSERT INTO plan VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)", "write plan"))
+                "INSERT INTO plan VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                "write plan"))
         row.put(into: &binder, session: session)
         try binder.run()
         rows += 1

@@ -88,6 +88,8 @@ final class Writer {
         database = try Database(path: file.path, access: .write, lockMilliseconds: settings.lockMilliseconds)
         try database.makeDurable()
         removal = try Removal(database, settings)
+        // Those in parts go on arriving.
+        for (sequence, session) in try Self.open(database) { arriving[sequence] = session }
         forcedAt = settings.forcedCheckpointBytes
         initialLogBytes = file.logBytes
     }

@@ -55,17 +55,20 @@ enum Help {
           --token-file FILE       asks each connection for the token in this file (mode 0600), given with hello
           --drain 30s             how long a stop may take (1500ms with stdio)
           --log info              debug, info, warning or error; JSON lines on stderr (warning with stdio)
+          --keep-transfers 30d    how long a completed transfer and its results are kept; never shorter than its events
+          --keep-events 7d        how long events are kept; with a size, such as 256M, how large their log may grow.
+                                  May be given twice, for both
           --wait                  stdio: at the end of input, run accepted transfers to their end
           --socket PATH           stdio: where a gateway that holds the store listens, if not beside the store
 
-        Ceilings (sizes take K, M, G; durations ms, s, m)
+        Ceilings (sizes take K, M, G; durations ms, s, m, h, d)
 
           --max-connections 1024            --max-line 16M             --stall-time 30s
           --max-connections-per-user 512    --max-depth 128            --line-time 10s
           --max-subscriptions 64            --max-batch 100            --synchronous-time 300s
           --max-in-flight 256               --max-reply-line 1000000   --inbound-memory 48M
           --event-pause 64K                 --max-event-payload 48K    --outbound-memory 24M
-          --reply-pause 8M                  --min-free-space 64M
+          --reply-pause 8M                  --min-free-space 64M       --parts-time 24h
 
         """
 }

@@ -8,7 +8,8 @@ struct Options {
         "store", "key-file", "local", "allow-uid", "allow-gid", "token-file", "drain", "log", "max-connections",
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
-        "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space",
+        "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time", "keep-transfers",
+        "keep-events",
     ]
     private static let switches: Set<String> = ["wait", "keep"]
 
@@ -48,6 +49,10 @@ struct Options {
     /// A whole number, with a suffix for bytes (`K`, `M`, `G`, powers of 1,024).
     func size(_ name: String) throws -> Int? {
         guard let text = self[name] else { return nil }
+        return try size(name, text)
+    }
+
+    private func size(_ name: String, _ text: String) throws -> Int {
         let units: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30]
         let unit = text.last.flatMap { units[Character($0.uppercased())] }
         guard let number = Int(unit == nil ? text[...] : text.dropLast()), number >= 0, number < 1 << 40 else {
@@ -59,11 +64,19 @@ struct Options {
     /// Nanoseconds of a duration such as `30s`, `1500ms`, `2m`; a bare number is milliseconds.
     func duration(_ name: String) throws -> UInt64? {
         guard let text = self[name] else { return nil }
+        return try duration(name, text)
+    }
+
+    private func duration(_ name: String, _ text: String) throws -> UInt64 {
         let digits = text.prefix { ("0"..."9").contains($0) }
-        let units: [String: UInt64] = ["": 1_000_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000]
-        guard let number = UInt64(digits), number < 1 << 32, let unit = units[String(text.dropFirst(digits.count))]
+        let units: [String: UInt64] = [
+            "": 1_000_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000,
+            "h": 3_600_000_000_000, "d": 86_400_000_000_000,
+        ]
+        guard let number = UInt64(digits), let unit = units[String(text.dropFirst(digits.count))],
+            number < (1 << 62) / unit
         else {
-            throw Exit.usage("--\(name) takes a duration, such as 1500ms, 30s or 2m, not \"\(text)\".")
+            throw Exit.usage("--\(name) takes a duration, such as 1500ms, 30s, 2m, 24h or 30d, not \"\(text)\".")
         }
         return number * unit
     }
@@ -77,6 +90,7 @@ struct Options {
             store: store, localDirectory: self["local"] ?? Paths.folder(of: store) + "/local")
         configuration.keyFile = self["key-file"]
         try readCeilings(into: &configuration.ceilings)
+        try readRetention(into: &configuration.retention)
         if let time = try duration("drain") { configuration.drainTime = time }
         configuration.allowedUsers = Set(try ids("allow-uid"))
         configuration.allowedGroups = Set(try ids("allow-gid"))
@@ -88,6 +102,23 @@ struct Options {
             configuration.logLevel = found
         }
         return configuration
+    }
+
+    /// `--keep-events` takes a duration (`7d`), or a size with its unit in capitals (`256M`); given twice, both.
+    private func readRetention(into retention: inout Retention) throws {
+        if let time = try duration("keep-transfers") { retention.transfers = try milliseconds("keep-transfers", time) }
+        for text in all("keep-events") {
+            if let last = text.last, "KMG".contains(last) {
+                retention.eventBytes = try size("keep-events", text)
+            } else {
+                retention.events = try milliseconds("keep-events", try duration("keep-events", text))
+            }
+        }
+    }
+
+    private func milliseconds(_ name: String, _ nanoseconds: UInt64) throws -> Int64 {
+        guard nanoseconds >= 1_000_000_000 else { throw Exit.usage("--\(name) must be at least 1s.") }
+        return Int64(nanoseconds / 1_000_000)
     }
 
     private func ids(_ name: String) throws -> [UInt32] {
@@ -120,5 +151,6 @@ struct Options {
         if let time = try duration("stall-time") { ceilings.stallTime = time }
         if let time = try duration("line-time") { ceilings.lineTime = time }
         if let time = try duration("synchronous-time") { ceilings.synchronousTime = time }
+        if let time = try duration("parts-time") { ceilings.partsTime = time }
     }
 }

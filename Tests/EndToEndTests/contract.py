@@ -8,10 +8,9 @@ from check_protocol import ERROR_REF, FORMATS, SCHEMA_REF, closed, distinct
 
 # Errors that no transcript can show, and why. Whatever else openrpc.json does not reserve must be seen.
 CANNOT_BE_SHOWN = {
-    "forbidden": "the tests may run as root, who may do everything",
-    "deadline_exceeded": "only a call that waits for a store that hangs can end so",
+    "forbidden": "a transcript has one user; hostile_peers.py shows it as another one",
+    "deadline_exceeded": "the gateway keeps no deadline of a call; clients say it when theirs is over, as their tests show",
     "session_not_configured": "the embedded provider needs no credentials",
-    "cursor_expired": "events are kept for days",
     "internal": "it would be a fault of the gateway",
 }
 # Codes that may answer any call whatever its method lists: they belong to the line or the connection.

@@ -99,8 +99,20 @@ def a_session_with_unfinished_records_outlives_its_time(house):
     assert push["success"]
 
 
+def a_session_with_an_open_transfer_outlives_its_time(house):
+    session = house.call("initiateSession", **CONTACT)["session_id"]
+    transfer = house.call("beginTransfer", session_id=session, endgrate_type="crm-contact")["transfer_id"]
+    house.call("appendTransfer", transfer_id=transfer, seq=0, transfer_data=[{"data": {"first_name": "Ann"}}])
+    house.later(100)
+    assert not house.is_gone(session), "the session ended with a transfer that was arriving"
+    done = house.call("commitTransfer", transfer_id=transfer, parts=1, synchronous=True)
+    assert done["completed"], done
+    assert house.is_gone(session), "there after its last transfer"
+
+
 CASES = [a_session_without_a_name_lives_72_hours_from_its_creation, a_saved_session_and_one_with_a_name_stay,
-         a_session_with_unfinished_records_outlives_its_time]
+         a_session_with_unfinished_records_outlives_its_time,
+         a_session_with_an_open_transfer_outlives_its_time]
 
 
 def main():

@@ -18,13 +18,15 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
+import traceback
 from multiprocessing import Pool
 
 from model_gateway import Difference, House, Playing
-from model_sequences import Author, Prediction
+from model_sequences import Author, Prediction, Undefined
 from peer import Missing, Refused
 
 # MARK: Playing, and cutting down
@@ -34,8 +36,12 @@ def play(house, account, sequence, prediction):
     """Why a sequence differs from the model, or None."""
     try:
         Playing(house, account, sequence, prediction).play()
+    except Undefined:
+        prediction.dropped += 1
     except (Difference, Missing, Refused, OSError) as difference:
         return "%s: %s" % (type(difference).__name__, difference)
+    except Exception:  # A fault of the model itself is told with its number too.
+        return traceback.format_exc()
     finally:
         for end in (".db", ".db-wal", ".db-shm"):
             try:
@@ -54,7 +60,7 @@ def smaller(sequence):
         if step["do"] == "push":
             for less in fewer(step["items"]):
                 yield dict(sequence, steps=rest[0] + [dict(step, items=less)] + rest[1])
-            for name in ("disable_upsert", "synchronous", "options"):
+            for name in ("disable_upsert", "synchronous", "options", "parts", "kills"):
                 if name in step:
                     yield dict(sequence, steps=rest[0] + [{key: step[key] for key in step if key != name}] + rest[1])
     if sequence["settings"]:
@@ -143,10 +149,13 @@ def work(task):
 
 def figures(prediction):
     """What was in a sequence, for seeing that the test is about something."""
-    pushes = [step for step in prediction.steps if step["do"] == "push"]
-    rows = [row for step in pushes for row in step["rows"]]
-    return {"transfers": len(pushes), **{name + "s": sum(step["do"] == name for step in prediction.steps) for name in ("kill", "delete")}, "records": len(rows),
-            **{kind: sum(row["outcome"] == kind for row in rows) for kind in ("created", "updated", "unchanged", "refused")},
+    pushes = prediction.pushes
+    rows = [row for push in pushes for row in push["rows"]]
+    return {"transfers": len(pushes), "in parts": sum("parts" in push for push in pushes),
+            "retries": sum("retry_of" in push for push in pushes), "kills": prediction.kills, "cancels": prediction.cancels,
+            "deletes": prediction.deletes, "records": len(rows),
+            **{kind: sum(row["outcome"] == kind for row in rows)
+               for kind in ("created", "updated", "unchanged", "refused", "unsent")},
             "pushes that had to wait": prediction.waits, "items left out": prediction.dropped}
 
 
@@ -167,7 +176,8 @@ def main():
     step = max(1, min(50, len(numbers) // arguments.jobs or 1))
     tasks = [(arguments.seed, numbers[at:at + step], arguments.strict) for at in range(0, len(numbers), step)]
     began, failed, totals = time.monotonic(), [], {}
-    with Pool(arguments.jobs) as pool:
+    # A worker that is ended takes its gateway along.
+    with Pool(arguments.jobs, lambda: signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))) as pool:
         for more, counts in pool.imap_unordered(work, tasks):
             failed += more
             add(totals, counts)

@@ -21,6 +21,8 @@ SCHEMA = [{"endgrate_type": "crm-contact"}, {"endgrate_type": "crm-company"},
           {"title": "Gadget", "type": "object", "properties": {name: JSON_TYPE[kind] for name, kind in GADGET.items()}}]
 CHILDREN = {"crm-contact": ("crm-company", "crm-company", "crm-contact", "Gadget"), "Lead": ("crm-company",),
             "crm-company": ("crm-contact", "crm-company"), "Gadget": ("crm-company", "Gadget")}
+# A property of each kind that no match key is made of.
+OWN = {"crm-contact": "description", "Lead": "job_title", "crm-company": "industry", "Gadget": "colour"}
 NAMES = [("Ann", "Lee"), ("Bob", "Smith"), ("ANN", "Lee"), ("Zoë", "Łuk")]
 
 
@@ -39,6 +41,8 @@ class Author:
         # What is deleted behind the gateway's back is not seen by who trusts its own memory, so the two do not meet.
         deletes = self.odds(0.15)
         self.freshness = ("force", "verify") if deletes else ("force", "ledger", "ledger")
+        # What is cancelled must be told by its rows alone, so associated records are then each their own.
+        self.cancels = not deletes and self.odds(0.15)
         sessions = [self.session() for _ in range(self.chance.choice((1, 1, 2, 3)))]
         steps = []
         for _ in range(self.chance.randint(2, 7)):
@@ -47,6 +51,10 @@ class Author:
             if deletes and self.odds(0.3):
                 steps.append({"do": "delete", "known": self.chance.randrange(8)})
             steps.append(self.transfer(len(sessions)))
+            if self.cancels and self.odds(0.4):
+                steps.append({"do": "cancel", "push": self.chance.randrange(3)})
+            if self.odds(0.08):
+                steps.append({"do": "retry", "push": self.chance.randrange(8)})
         if self.odds(0.1):
             steps.insert(self.chance.randint(1, len(steps)), {"do": "kill", "after": self.chance.random() * 0.02})
         return {"sessions": sessions, "steps": steps, "settings": self.settings()}
@@ -54,7 +62,7 @@ class Author:
     def settings(self):
         """How the provider behaves. It is keyed, so whatever goes wrong on the way changes nothing in the end."""
         settings = {}
-        if self.odds(0.2):
+        if self.odds(0.6 if self.cancels else 0.2):
             settings["latency_ms"] = self.chance.choice((1, 3, 10))
         if self.odds(0.04):
             settings["faults"] = [self.fault() for _ in range(self.chance.randint(1, 2))]
@@ -85,6 +93,7 @@ class Author:
 
     def transfer(self, sessions):
         kind = self.chance.choice(("crm-contact",) * 5 + ("crm-company", "Lead", "Gadget"))
+        self.kind = kind
         size = self.chance.choice((1, 1, 2, 3, 5, 8))
         step = {"do": "push", "session": self.chance.randrange(sessions), "kind": kind,
                 "items": [self.item(kind, 0) for _ in range(size)], "line": self.chance.randrange(3)}
@@ -94,9 +103,17 @@ class Author:
             step["synchronous"] = True
         if self.odds(0.2):
             step["options"] = self.options(0.3)
+        if self.odds(0.08):
+            step["parts"] = self.chance.randint(1, 3)
+            if self.odds(0.2):
+                step["kills"] = True
         return step
 
     def item(self, kind, depth):
+        if self.cancels and depth:
+            self.version += 1
+            item = {"internal_id": "own%d" % self.version, "data": {OWN[kind]: "v%d" % self.version}}
+            return self.with_children(item, kind, depth)
         who = self.chance.randrange(self.people)
         item = {}
         if self.odds(0.6):
@@ -112,10 +129,14 @@ class Author:
             if self.odds(0.04):
                 data[self.chance.choice(list(CONTACT)[:4] + ["name", "emial"])] = 7
             item["data"] = data
-        if depth < 3 and self.odds(0.35 if depth == 0 else 0.2):
+        return self.with_children(item, kind, depth)
+
+    def with_children(self, item, kind, depth):
+        kinds = [child for child in CHILDREN[kind] if not self.cancels or child != self.kind]
+        if kinds and depth < 3 and self.odds(0.35 if depth == 0 else 0.2):
             children = {}
             for _ in range(self.chance.randint(1, 3)):
-                child = self.chance.choice(CHILDREN[kind])
+                child = self.chance.choice(kinds)
                 children.setdefault(child, []).append(self.item(child, depth + 1))
             item["associations"] = children
         return item
@@ -176,68 +197,105 @@ class Author:
 
 
 class Prediction:
-    """A sequence with what must come of it. Pushes that would make a result undefined wait, or lose the item."""
+    """A sequence with what must come of it, step by step while it is played: what was cancelled is known only then."""
 
     def __init__(self, sequence, strict):
-        self.sessions = sequence["sessions"]
-        self.strict = strict
-        self.steps = []
+        self.sequence, self.strict = sequence, strict
+        self.pushes, self.deletes, self.kills, self.cancels = [], 0, 0, 0
         # Pushes that had to wait, and items that were left out, because K5 would have left their results open.
         self.waits, self.dropped = 0, 0
         self.account = Account()
-        # Where in `account.done` the pushes begin that may still be in flight; records whose ids results have told.
-        self.since, self.known = 0, []
-        for step in sequence["steps"]:
-            if step["do"] == "push":
-                self.push(dict(step))
-            elif step["do"] == "delete":
-                self.delete(step["known"])
-            else:
-                self.steps.append(step)
-                if step["do"] == "wait":
-                    self.waited()
-        self.steps.append({"do": "wait"})
+        # Where in `account.done` and `pushes` those begin that may still be in flight, and what was before them.
+        self.since, self.flight, self.base = 0, 0, self.saved()
+        # Records whose ids results have told.
+        self.known = []
 
-    def waited(self):
-        for step in self.steps:
-            if step["do"] == "push":
-                for row in sorted(told(step), key=lambda row: (row["index"], row["kind"])):
-                    self.known += [one for one in (row["record"], *sum(row["associations"].values(), []))
-                                   if one and one not in self.known]
-        self.since = len(self.account.done)
+    def actions(self):
+        """What is to be done next; when more is asked for, it was done."""
+        for step in self.sequence["steps"]:
+            yield from getattr(self, step["do"])(step)
+        yield from self.wait()
 
-    def delete(self, number):
+    def wait(self, _=None):
+        yield {"do": "wait"}
+        for push in self.pushes[self.flight:]:
+            for row in sorted(told(push), key=lambda row: (row["index"], row["kind"])):
+                self.known += [one for one in (row["record"], *sum(row["associations"].values(), []))
+                               if one and one not in self.known]
+        self.since, self.flight, self.base = len(self.account.done), len(self.pushes), self.saved()
+
+    def kill(self, step):
+        self.kills += 1
+        yield step
+
+    def cancel(self, step):
+        self.cancels += 1
+        yield step
+        yield from self.wait()
+
+    def delete(self, step):
         """Somebody deletes a record at the provider, while nothing is in flight."""
-        self.steps.append({"do": "wait"})
-        self.waited()
-        if number < len(self.known) and not self.known[number].is_deleted:
-            record = self.known[number]
+        yield from self.wait()
+        if step["known"] < len(self.known) and not self.known[step["known"]].is_deleted:
+            record = self.known[step["known"]]
             record.is_deleted = True
             for other in record.links:
                 other.links.discard(record)
             record.links = set()
-            self.steps.append({"do": "delete", "record": record})
+            self.deletes += 1
+            self.base = self.saved()
+            yield {"do": "delete", "record": record}
 
-    def push(self, step):
-        step["items"] = [self.named(item) for item in step["items"]]
-        waited = False
-        while step["items"]:
+    def retry(self, step):
+        """A new transfer of the trees in which something failed; what was written goes by its id."""
+        yield from self.wait()
+        if self.pushes:
+            first = self.pushes[step["push"] % len(self.pushes)]
+            trees = [[row for row in first["rows"] if row["index"] == index] for index in range(len(first["items"]))]
+            failed = [index for index, rows in enumerate(trees) if any(row["record"] is None for row in rows)]
+            items = [again(first["items"][index], iter(trees[index])) for index in failed]
+            push = {**{name: first[name] for name in first if name not in ("parts", "kills", "rows", "transfer")},
+                    "items": items, "retry_of": first, "line": 0}
             before = self.saved()
-            session = Session(KINDS, {**self.sessions[step["session"]], **step.get("options", {})})
-            rows = self.account.push(session, step["kind"], step["items"], step.get("disable_upsert", False))
+            self.apply(push)
             odd = None if self.strict else self.account.undefined(self.since)
             if odd is None:
-                self.steps.append(dict(step, rows=rows))
+                self.pushes.append(push)
+                yield push
+            else:
+                self.restore(before)
+
+    def push(self, step):
+        push = dict(step, items=[self.named(item) for item in step["items"]])
+        waited = False
+        while push["items"]:
+            before = self.saved()
+            self.apply(push)
+            odd = None if self.strict else self.account.undefined(self.since)
+            if odd is None:
+                self.pushes.append(push)
+                yield push
                 return
             self.restore(before)
             if not waited and self.since < len(self.account.done):
-                self.steps.append({"do": "wait"})
-                self.waited()
+                yield from self.wait()
                 self.waits += 1
                 waited = True
             else:
                 self.dropped += 1
-                step["items"] = step["items"][:odd["index"]] + step["items"][odd["index"] + 1:]
+                push["items"] = push["items"][:odd["index"]] + push["items"][odd["index"] + 1:]
+
+    def apply(self, push, unsent=()):
+        session = Session(KINDS, {**self.sequence["sessions"][push["session"]], **push.get("options", {})})
+        push["rows"] = self.account.push(session, push["kind"], push["items"], push.get("disable_upsert", False), unsent)
+
+    def cancelled(self, unsent):
+        """Works out anew what came of the pushes in flight; `unsent` are the places of rows that were not sent, a push."""
+        self.restore(self.base)
+        for push, places in zip(self.pushes[self.flight:], unsent):
+            self.apply(push, places)
+        if self.account.undefined(self.since):
+            raise Undefined
 
     def named(self, item):
         """The item with the record itself in place of the number that stands for it."""
@@ -261,10 +319,25 @@ class Prediction:
     def restore(self, saved):
         records, memory, held, done = saved
         for record, fields, updates, links in records:
-            record.fields, record.updates, record.links = fields, updates, links
+            record.fields, record.updates, record.links = dict(fields), updates, set(links)
         self.account.records = [record for record, *_ in records]
-        self.account.memory, self.account.held = memory, held
+        self.account.memory, self.account.held = dict(memory), {key: set(ids) for key, ids in held.items()}
         del self.account.done[done:]
+
+
+class Undefined(Exception):
+    """With what was cancelled, several results are legal."""
+
+
+def again(item, rows):
+    """The item as a retry pushes it; `rows` are those of its tree, in their order."""
+    associations = {kind: [again(child, rows) for child in children] for kind, children in item.get("associations", {}).items()}
+    row = next(rows)
+    if row["record"]:
+        same = {"id": row["record"], **{name: item[name] for name in ("internal_id",) if name in item}}
+    else:
+        same = {name: item[name] for name in item if name != "associations"}
+    return {**same, "associations": associations} if associations else same
 
 
 def told(step):

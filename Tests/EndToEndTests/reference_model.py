@@ -107,26 +107,29 @@ class Account:
         # `held` are the internal ids that are remembered for a record, by namespace and record.
         self.records, self.memory, self.held, self.done = [], {}, {}, []
 
-    def push(self, session, kind, items, disable_upsert=False):
-        """The rows of all records in the order in which they are done; `session` is of class Session."""
+    def push(self, session, kind, items, disable_upsert=False, unsent=()):
+        """The rows of all records in the order in which they are done; `unsent` are places of rows that a cancel kept back."""
         rows = []
         for index, item in enumerate(items):
-            self.item(session, kind, item, index, disable_upsert, rows, None)
+            self.item(session, kind, item, index, disable_upsert, unsent, rows, None)
         return rows
 
-    def item(self, session, kind, item, index, disable_upsert, rows, parent):
+    def item(self, session, kind, item, index, disable_upsert, unsent, rows, parent):
         row = {"kind": kind, "index": index, "top": parent is None, "internal_id": item.get("internal_id"), "record": None,
                "outcome": "refused", "error": None, "warnings": set(), "associations": {}, "reads": set(), "writes": set(),
-               "keys": set(), "parent": parent}
+               "keys": set(), "parent": parent, "disabled": disable_upsert}
         for child_kind, children in item.get("associations", {}).items():
             for child in children:
-                done = self.item(session, child_kind, child, index, disable_upsert, rows, row)
+                done = self.item(session, child_kind, child, index, disable_upsert, unsent, rows, row)
                 row["associations"].setdefault(child_kind, [])
                 if done["record"]:
                     row["associations"][child_kind].append(done["record"])
                 else:
                     row["warnings"].add("link_skipped")
         try:
+            if len(rows) in unsent:
+                row["outcome"], row["warnings"] = "unsent", set()
+                raise Unsent
             self.one(session, item, row, disable_upsert)
         except Refused as refused:
             row["error"] = str(refused)
@@ -145,7 +148,6 @@ class Account:
         row["keys"] |= {("id", resource, given)} if given else set()
         wanted = keys(resource, fields)
         row["keys"] |= {(resource, *pair) for pair in wanted.items()}
-        row["disabled"] = disable_upsert
         if broken:
             raise Refused("transfer_data")
         scope = (session.namespace, resource, own)
@@ -263,7 +265,9 @@ class Account:
 
 
 def common_key(one, other):
-    """Whether K5 orders two records: a key in common that nothing tells apart."""
+    """Whether K5 orders two records: a key in common that nothing tells apart. Match keys matter if one of them is matched."""
     shared = one["keys"] & other["keys"]
+    if one["disabled"] and other["disabled"]:
+        shared = {key for key in shared if key[0] in ("internal", "id")}
     told = any(all(any(key[1] == field for key in row["keys"]) for row in (one, other)) for field in ("email", "phone"))
     return any(key[1] != RULES.get(key[0], (None, None))[1] or not told for key in shared)

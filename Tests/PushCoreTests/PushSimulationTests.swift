@@ -42,6 +42,68 @@ import Testing
         check(house, last, links)
     }
 
+    /// Cancels at any time, whatever else happens: every record ends, what is unsent was never sent, and what was sent is
+    /// told as it ended.
+    @Test(arguments: 0..<300)
+    func aCancelledTransferEndsWhateverHappens(seed: Int) throws {
+        var house = try SimulatedHouse(seed: UInt64(1_000 + seed), lossPercent: seed % 3 == 0 ? 0 : 25)
+        var version = 0
+        var pushed: [Int64] = []
+        for _ in 0..<12 {
+            var items: [SimulatedHouse.Item] = []
+            for _ in 0..<(1 + house.chance(9)) {
+                version += 1
+                let id = "c\(house.chance(6))"
+                var item = SimulatedHouse.Item(
+                    internalID: id,
+                    data: ["email": .string("\(id)@example.org"), "version": .number(String(version))])
+                for _ in 0..<house.chance(3) {
+                    version += 1
+                    let company = "k\(house.chance(4))"
+                    item.children.append(
+                        SimulatedHouse.Item(
+                            internalID: company, data: ["name": .string(company), "version": .number(String(version))]))
+                }
+                items.append(item)
+            }
+            pushed.append(house.push(items, direct: house.chance(2) == 0))
+            for _ in 0..<house.chance(30) { _ = house.step() }
+            if house.chance(2) == 0 { house.cancel(pushed[Int(house.chance(UInt64(pushed.count)))]) }
+            for _ in 0..<house.chance(10) { _ = house.step() }
+            if house.chance(5) == 0 { house.crash() }
+        }
+        var steps = 0
+        while house.step() {
+            steps += 1
+            try #require(steps < 100_000, "The house does not come to rest.")
+        }
+        let store = house.store
+        #expect(store.complaints == [])
+        #expect(store.openTransfers.map(\.sequence) == [], "every transfer completes")
+        #expect(store.openIntents.map(\.id) == [], "no intent stays open")
+        var last: [String: String] = [:]
+        for (place, row) in store.records.sorted(by: { $0.key < $1.key }) {
+            let kind = store.outcomes[place]?.kind
+            let isCancelled = store.transfers[place.transfer]?.life.cancelled != nil
+            #expect(
+                kind?.isWritten == true || (kind == .unsent && isCancelled), "record \(place) ended as \(kind as Any)")
+            guard kind?.isWritten == true, let id = row.internalID else { continue }
+            last[id] = try JSONDocument(parsing: row.data).root["version"]?.numberText
+        }
+        // The provider stands where the last version that was sent left it: nothing unsent has got there.
+        for (key, version) in last {
+            let resource = key.hasPrefix("c") ? "contacts" : "companies"
+            let known = store.ledger[SimulatedStore.key("", resource, key)]
+            #expect(
+                known.flatMap { house.provider.records[resource]?[$0] }?.fields["version"] == .number(version), "\(key)"
+            )
+        }
+        let records =
+            (house.provider.records["contacts"] ?? [:]).count + (house.provider.records["companies"] ?? [:]).count
+        #expect(records == last.count, "nothing is there that was never sent, and nothing twice")
+        checkEvents(house)
+    }
+
     private func check(_ house: SimulatedHouse, _ last: [String: Int], _ links: Set<String>) {
         let store = house.store
         #expect(store.complaints == [])
@@ -70,7 +132,12 @@ import Testing
             }
         }
         #expect(made == links)
-        // Events: numbered without a gap, each page once, one completion a transfer.
+        checkEvents(house)
+    }
+
+    /// Numbered without a gap, each page once, one completion a transfer.
+    private func checkEvents(_ house: SimulatedHouse) {
+        let store = house.store
         #expect(store.events.map(\.sequence) == Array(1...Int64(max(1, store.events.count))))
         for row in store.transfers.values {
             let own = store.events.filter { $0.transfer == row.sequence }

@@ -45,6 +45,7 @@ import Testing
         try walk.goneBetweenLookUpAndWrite()
         try walk.restart()
         try walk.deletion()
+        try walk.cancelling()
         let missing = RecordMachine.table.filter { !walk.taken.contains($0) }
         #expect(missing.map { "\($0.from) \($0.input)" } == [])
     }
@@ -184,5 +185,43 @@ private struct Walk {
         try tell(.accepted(Scene.transfer(1, records: 1), records: [record(1)]), [one: [.planned]])
         try tell(.accepted(Scene.transfer(2, records: 1), records: [record(2)]), [two: []])
         try tell(.sessionDeleted(Identifier(high: 1, low: 1)), [one: [], two: [.dropped]])
+    }
+
+    /// Cancelled while waiting, while being identified, and while a request that never left waits for another try.
+    mutating func cancelling() throws {
+        try begin()
+        let (one, two, other) = (place(1, 0), place(1, 1), place(2, 0))
+        try tell(
+            .accepted(
+                Scene.transfer(1, records: 2), records: [record(1, 0, internalID: "x"), record(1, 1, internalID: "x")]),
+            [one: [.planned], two: []])
+        try tell(.cancelled(transfer: 1, at: 5))
+        guard case .sweep(1, -1, _)? = effects.last else { throw Nothing() }
+        let rows = [try record(1, 0, internalID: "x").row, try record(1, 1, internalID: "x").row]
+        try tell(.swept(transfer: 1, rows, isLast: true), [two: [.cancelled]])
+        let swept = try token
+        try tell(.ledgerRead(batch: 1, [:]))
+        try tell(.lookedUp(batch: 1, .answered(Scene.answer([]))), [one: [.cancelled]])
+        #expect(!effects.contains { if case .write = $0 { true } else { false } }, "nothing is written")
+        let decided = try token
+        try tell(.committed(swept), [two: [.outcomeCommitted]])
+        try tell(.committed(decided), [one: [.outcomeCommitted]])
+        #expect(machine.running == 0, "it has completed")
+
+        let three = place(3, 0)
+        try tell(
+            .accepted(Scene.transfer(3, records: 1), records: [record(3, 0, internalID: "y")]), [three: [.planned]])
+        try tell(.accepted(Scene.transfer(2, records: 1), records: [record(2, 0, internalID: "z")]), [other: []])
+        try tell(.ledgerRead(batch: 2, [:]))
+        try tell(.lookedUp(batch: 2, .answered(Scene.answer([]))), [three: [.decidedToWrite]])
+        try tell(.committed(token), [three: [.intentCommitted]])
+        try tell(.written(batch: 2, .notSent("no route")), [three: []])
+        try tell(.cancelled(transfer: 3, at: 9), [three: [.cancelled], other: [.planned]])
+        let settled = effects.contains {
+            guard case .commit(let changes, _) = $0 else { return false }
+            return changes.contains { if case .intentSettled = $0 { true } else { false } }
+        }
+        #expect(settled, "its intent must not be found by a start")
+        try tell(.committed(token), [three: [.outcomeCommitted]])
     }
 }

@@ -79,6 +79,9 @@ struct SimulatedHouse {
             let (rows, isLast) = store.unfinished(transfer, after: after, limit: min(limit, 7))
             answers.append(
                 .admitted(account, transfer: transfer, prepare(rows, transfer), isLast: isLast, moreFollow: false))
+        case .sweep(let transfer, let after, let limit):
+            let (rows, isLast) = store.unfinished(transfer, after: after, limit: min(limit, 3))
+            answers.append(.swept(transfer: transfer, rows.map(\.record), isLast: isLast))
         case .readLedger(let batch, let scope, let resource, let ids):
             answers.append(.ledgerRead(batch: batch, store.known(scope, resource, ids)))
         case .readConfirmed(let batch, let scope, let resource, let internalIDs, let ids):
@@ -177,6 +180,19 @@ struct SimulatedHouse {
     }
 
     // MARK: Pushing
+
+    /// As `cancelTransfer` does: the mark goes to disk behind what was ordered before, then the machine hears of it.
+    mutating func cancel(_ sequence: Int64) {
+        trace.append("cancel \(sequence)")
+        let time = Int64(time / 1_000_000)
+        commits.append(([.transferCancelled(sequence: sequence, at: time)], nil))
+        while !commits.isEmpty {
+            let (changes, token) = commits.removeFirst()
+            store.apply(changes)
+            if let token { tell(.committed(token)) }
+        }
+        tell(.cancelled(transfer: sequence, at: time))
+    }
 
     struct Item {
         var internalID: String?

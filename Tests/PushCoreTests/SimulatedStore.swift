@@ -23,6 +23,10 @@ struct SimulatedStore {
         case .transferBegun(let row): transfers[row.sequence] = row
         case .records(let rows): for row in rows { records[row.place] = row }
         case .transferAccepted(let sequence): accepted.insert(sequence)
+        case .transferCancelled(let sequence, let time):
+            if let row = transfers[sequence], row.completed == nil, row.life.cancelled == nil {
+                transfers[sequence]?.life.cancelled = time
+            }
         case .transferAdvanced(let sequence, let counts, let published, let completed):
             transfers[sequence]?.counts = counts
             transfers[sequence]?.published = published
@@ -50,6 +54,9 @@ struct SimulatedStore {
                 let key = Self.key(row.namespace, row.resource, row.internalID)
                 if replaces || ledger[key] == nil { ledger[key] = row.providerID }
             }
+        case .part, .partsDropped, .partsExpired, .transferSized, .retryShifts, .retriesWritten, .errorsResolved,
+            .outcomesReplaced, .examples:
+            complaints.append("the machine does not order \(change)")
         case .session, .sessionDeleted, .consumer, .trim: break
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
         }

@@ -128,7 +128,7 @@ import Testing
         scene.close()
         var handle: OpaquePointer?
         #expect(sqlite3_open(scene.path, &handle) == SQLITE_OK)
-        sqlite3_exec(handle, "PRAGMA user_version=777; CREATE TABLE more(x); BEGIN; SELECT * FROM more", nil, nil, nil)
+        sqlite3_exec(handle, "PRAGMA user_version=997; CREATE TABLE more(x); BEGIN; SELECT * FROM more", nil, nil, nil)
         // Copies of what a killed process leaves: the file as it was, the log with the news.
         let other = scene.folder.appendingPathComponent("copy.db").path
         for suffix in ["", "-wal"] {
@@ -140,7 +140,7 @@ import Testing
         #expect {
             _ = try DurableStore(loop: loop, path: other)
         } throws: { error in
-            (error as? StoreFailure)?.kind == .newerSchema(found: 777, known: Migrations.newest)
+            (error as? StoreFailure)?.kind == .newerSchema(found: 997, known: Migrations.newest)
         }
         #expect(try ["", "-wal"].map { try Data(contentsOf: URL(fileURLWithPath: other + $0)) } == before)
         #expect(loop.close())

@@ -8,7 +8,6 @@ NUMBERS = [f"D{number}" for number in range(1, 46)] + [f"K{number}" for number i
 NOT_HERE = {
     "over HTTP": {"D26", "D27", "D28", "D35", "K15", "K21", "K27", "K32"},
     "hosted page": {"D36"},
-    "open": {"D32", "K31"},
 }
 ROW = re.compile(r"\| ([DK]\d+) \| (.+?) \| (.*?) \|")
 LINK = re.compile(r"\[([^]]+)\]\(([^)]+)\)")
