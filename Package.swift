@@ -30,12 +30,14 @@ let package = Package(
     products: [.executable(name: "pushgate", targets: ["pushgate"])],
     targets: [
         // Doors to C
+        door("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
         .target(name: "CLinux"),
         door("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
         .target(name: "CProtocolFiles", cSettings: [.disableWarning("c23-extensions")]),
         door("CSodium", pkgConfig: "libsodium", apt: "libsodium-dev"),
         door("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
         door("CUV", pkgConfig: "libuv", apt: "libuv1-dev"),
+        door("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
 
         // Pure rooms
         room("JSON"),
@@ -46,6 +48,7 @@ let package = Package(
 
         // Rooms with I/O
         room("EventLoop", ["CLinux", "CUV"]),
+        room("HTTPClient", ["CCurl", "CZlib", "EventLoop", "PushCore"]),
         room("LocalProvider", ["CSQLite", "EventLoop", "JSON", "PushCore"]),
         room("Store", ["CSQLite", "EventLoop", "PushCore"]),
 
@@ -63,6 +66,9 @@ let package = Package(
         tests("ConformanceTests", ["JSON", "JSONRPC"]),
         tests("EventLoopTests", ["CLinux", "CUV", "EventLoop"]),
         tests("GatewayTests", ["CProtocolFiles", "Gateway", "JSON", "JSONSchema", "PushCore"]),
+        .testTarget(
+            name: "HTTPClientTests", dependencies: ["EventLoop", "HTTPClient", "PushCore"], exclude: ["Servers"],
+            swiftSettings: strict),
         tests("JSONTests", ["JSON"]),
         tests("JSONRPCTests", ["JSON", "JSONRPC"]),
         tests("JSONSchemaTests", ["JSON", "JSONSchema"]),

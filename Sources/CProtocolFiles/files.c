@@ -12,10 +12,19 @@
     FILE(schemas_session, "schemas/session.json")                       \
     FILE(schemas_transfer, "schemas/transfer.json")                     \
     FILE(schemas_type, "schemas/type.json")                             \
+    FILE(types, "types.json")                                           \
+    FILE(types_accounting_customer, "types/accounting-customer.json")   \
+    FILE(types_accounting_invoice, "types/accounting-invoice.json")     \
+    FILE(types_accounting_payment, "types/accounting-payment.json")     \
+    FILE(types_accounting_product, "types/accounting-product.json")     \
     FILE(types_activity, "types/crm-activity.json")                     \
     FILE(types_company, "types/crm-company.json")                       \
     FILE(types_contact, "types/crm-contact.json")                       \
-    FILE(types_deal, "types/crm-deal.json")
+    FILE(types_deal, "types/crm-deal.json")                             \
+    FILE(types_lead, "types/crm-lead.json")                             \
+    FILE(types_note, "types/crm-note.json")                             \
+    FILE(types_product, "types/crm-product.json")                       \
+    FILE(types_task, "types/crm-task.json")
 
 static const unsigned char errors[] = {
 #embed "../../protocol/errors.json"
@@ -47,6 +56,21 @@ static const unsigned char schemas_transfer[] = {
 static const unsigned char schemas_type[] = {
 #embed "../../protocol/schemas/type.json"
 };
+static const unsigned char types[] = {
+#embed "../../protocol/types.json"
+};
+static const unsigned char types_accounting_customer[] = {
+#embed "../../protocol/types/accounting-customer.json"
+};
+static const unsigned char types_accounting_invoice[] = {
+#embed "../../protocol/types/accounting-invoice.json"
+};
+static const unsigned char types_accounting_payment[] = {
+#embed "../../protocol/types/accounting-payment.json"
+};
+static const unsigned char types_accounting_product[] = {
+#embed "../../protocol/types/accounting-product.json"
+};
 static const unsigned char types_activity[] = {
 #embed "../../protocol/types/crm-activity.json"
 };
@@ -58,6 +82,18 @@ static const unsigned char types_contact[] = {
 };
 static const unsigned char types_deal[] = {
 #embed "../../protocol/types/crm-deal.json"
+};
+static const unsigned char types_lead[] = {
+#embed "../../protocol/types/crm-lead.json"
+};
+static const unsigned char types_note[] = {
+#embed "../../protocol/types/crm-note.json"
+};
+static const unsigned char types_product[] = {
+#embed "../../protocol/types/crm-product.json"
+};
+static const unsigned char types_task[] = {
+#embed "../../protocol/types/crm-task.json"
 };
 
 #define ENTRY(name, path) {path, name, (long)sizeof name},

@@ -7,6 +7,8 @@ final class Catalogue {
     private let providers: [ProviderDescription]
     /// By `endgrate_type`, in order of name.
     let types: [(type: String, schema: JSONView)]
+    /// Every `endgrate_type` there is a name for, in order; most have neither default schema nor resource.
+    let knownTypes: [String]
 
     /// - Throws: `ManifestFailure` when a manifest inside the binary is wrong, which a test would have found.
     init() throws(ManifestFailure) {
@@ -15,6 +17,7 @@ final class Catalogue {
             providers.append(try Manifest.read(document.root))
         }
         self.providers = providers
+        knownTypes = ProtocolFiles.document("types.json")?.root["known"]?.elements.compactMap(\.string) ?? []
         types = ProtocolFiles.documents(under: "types/").map { ($0.name, $0.document.root) }
     }
 

@@ -78,6 +78,8 @@ enum CatalogueMethods {
                 writer.endObject()
             }
             writer.endArray()
+            writer.key("known")
+            writer.value(.array(server.catalogue.knownTypes.map { .string($0) }))
         }
     }
 }

@@ -58,7 +58,9 @@ struct Methods {
     private static var handlers: [String: Method.Handler] {
         [
             "initiateSession": SessionMethods.initiate,
-            "getConfiguration": SessionMethods.configuration,
+            "updateSession": SessionUpdate.update,
+            "setSchemas": SessionUpdate.setSchemas,
+            "getConfiguration": ConfigurationMethods.configuration,
             "listSessions": SessionMethods.list,
             "deleteSession": SessionMethods.delete,
             "pushTransfer": PushMethods.push,

@@ -56,17 +56,15 @@ final class PlanApplication {
     private func find() {
         guard let id = Identifier(text: params["plan_id"]?.string ?? "") else { return refuse(.planNotFound) }
         server.store.read(.plan(id: id)) { [self] answer in
-            guard case .plan(let plan?) = answer, plan.expires > server.loop.wallClockMilliseconds(),
-                let session = server.sessions.byID[plan.session], server.session(session.row.id.text) != nil
+            guard case .plan(let plan?) = answer, server.isAlive(plan: plan.sequence),
+                let session = server.sessions.byID[plan.session]
             else { return refuse(.planNotFound) }
             if let applied = plan.applied { return repeated(applied) }
-            guard plan.revision == session.row.revision else {
-                return refuse(.planStale, "The session was redefined after the plan was made. Plan again.")
-            }
-            guard let key = params["idempotency_key"]?.string else { return apply(plan, session) }
+            guard plan.revision == session.row.revision else { return refuseAsStale() }
+            guard let key = params["idempotency_key"]?.string else { return apply(plan) }
             server.store.read(.transferByKey(session: plan.session, idempotencyKey: key)) { [self] answer in
                 // A key of another push: that of this plan would have been found with the plan.
-                guard case .transfer(let found?) = answer else { return apply(plan, session) }
+                guard case .transfer(let found?) = answer else { return apply(plan) }
                 leave()
                 responder.error(.idempotencyConflict) { writer in
                     writer.key("transfer_id")
@@ -81,6 +79,10 @@ final class PlanApplication {
         responder.error(code, text)
     }
 
+    private func refuseAsStale() {
+        refuse(.planStale, "The session was redefined after the plan was made. Plan again.")
+    }
+
     private func repeated(_ id: Identifier) {
         leave()
         server.store.read(.transfer(id: id)) { [self] answer in
@@ -91,7 +93,16 @@ final class PlanApplication {
 
     // MARK: Applying
 
-    private func apply(_ plan: PlanRow, _ session: Sessions.Session) {
+    private func apply(_ plan: PlanRow) {
+        // What was read may be over: the change of its end goes before this one.
+        guard server.isAlive(plan: plan.sequence), let session = server.sessions.byID[plan.session] else {
+            return refuse(.planNotFound)
+        }
+        guard plan.revision == session.row.revision else { return refuseAsStale() }
+        guard server.store.freeBytes() >= server.ceilings.freeSpace else {
+            leave()
+            return responder.error(.storageFull, retryAfterMilliseconds: 10_000)
+        }
         let key = params["idempotency_key"]?.string.map { PendingKey(session: plan.session, key: $0) }
         if let key, server.pendingKeys[key] != nil {
             server.pendingKeys[key]?.append { [self] in find() }

@@ -144,7 +144,7 @@ extension Server {
             return responder.error(.planNotFound)
         }
         store.read(.plan(id: id)) { [self] answer in
-            guard case .plan(let row?) = answer, row.expires > loop.wallClockMilliseconds() else {
+            guard case .plan(let row?) = answer, isAlive(plan: row.sequence) else {
                 return responder.error(.planNotFound)
             }
             sessions.plan(session: row.session, revision: row.revision) { plan in
@@ -153,6 +153,9 @@ extension Server {
             }
         }
     }
+
+    /// False from the moment on at which the plan's end is ordered: its records may be going.
+    func isAlive(plan sequence: Int64) -> Bool { plans.contains { $0.sequence == sequence } }
 
     /// Plans end with their hour (K30); those that were applied leave their records to the transfer.
     func expirePlans() {

@@ -20,8 +20,12 @@ final class Sessions {
     private let patterns: any PatternCompiler
     private(set) var byID: [Identifier: Session] = [:]
     private var byName: [String: Identifier] = [:]
-    /// Older revisions that transfers under way still pin (K20).
+    /// Older revisions that were asked for lately (K20). Whoever updates a session all day must not fill the memory with
+    /// plans: the store has every revision.
     private var older: [PlanKey: SessionPlan] = [:]
+    /// Their keys, oldest first.
+    private var olderKeys: [PlanKey] = []
+    private static let olderCeiling = 64
 
     init(store: DurableStore, catalogue: Catalogue, patterns: any PatternCompiler) {
         self.store = store
@@ -38,7 +42,7 @@ final class Sessions {
 
     func keep(_ session: Session) {
         if let old = byID[session.row.id] {
-            older[PlanKey(session: old.row.id, revision: old.row.revision)] = old.plan
+            remember(old.plan, as: PlanKey(session: old.row.id, revision: old.row.revision))
         }
         byID[session.row.id] = session
         if let name = session.row.name { byName[name] = session.row.id }
@@ -48,6 +52,12 @@ final class Sessions {
         guard let session = byID.removeValue(forKey: id) else { return }
         if let name = session.row.name, byName[name] == id { byName[name] = nil }
         older = older.filter { $0.key.session != id }
+        olderKeys.removeAll { $0.session == id }
+    }
+
+    private func remember(_ plan: SessionPlan, as key: PlanKey) {
+        if older.updateValue(plan, forKey: key) == nil { olderKeys.append(key) }
+        if olderKeys.count > Self.olderCeiling { older[olderKeys.removeFirst()] = nil }
     }
 
     func named(_ name: String) -> Session? { byName[name].flatMap { byID[$0] } }
@@ -65,7 +75,7 @@ final class Sessions {
         }
         return try SessionPlan(
             session: row.id, revision: row.revision, account: row.account, definition: definition, provider: provider,
-            defaultSchema: catalogue.defaultSchema, patterns: patterns)
+            defaultSchema: catalogue.defaultSchema, knownTypes: catalogue.knownTypes, patterns: patterns)
     }
 
     /// The plan that a transfer goes by: of the revision that it pinned, with its own options.
@@ -86,7 +96,7 @@ final class Sessions {
             row.definition = definition
             row.revision = revision
             let plan = try? makePlan(row)
-            older[key] = plan
+            if let plan { remember(plan, as: key) }
             done(plan)
         }
     }

@@ -5,7 +5,8 @@ package struct SchemaOptions: Equatable, Sendable {
     /// `null` means "no value": a member that is null counts as absent for every keyword of its object, and no schema
     /// looks at it. Elements of arrays are not members and keep their null.
     package var nullIsAbsent: Bool
-    /// `date-time` also accepts `YYYY-MM-DD HH:MM:SS`, with or without fraction and offset, as databases print it.
+    /// `date-time` also accepts `YYYY-MM-DD HH:MM:SS`, with or without fraction and offset, as databases print it,
+    /// and `time` a time of day without an offset.
     package var lenientDateTime: Bool
     /// `""` is good for every `format`: forms send it for a field that was left empty.
     package var emptyTextHasAnyFormat: Bool

@@ -6,7 +6,7 @@
 // word: the length chooses the bucket, the first eight bytes choose the name, the rest is compared once.
 
 /// Finds a name among a fixed set by its bytes; allocates nothing.
-struct NameTable: Sendable {
+package struct NameTable: Sendable {
     private struct Slot: Sendable {
         /// The first eight bytes, the first in the lowest place, padded with zeros.
         let word: UInt64
@@ -28,7 +28,7 @@ struct NameTable: Sendable {
     var isEmpty: Bool { slots.isEmpty }
 
     /// - Parameter names: each once; `find` answers with the place in this list.
-    init(_ names: [String]) {
+    package init(_ names: [String]) {
         var bytes: ContiguousArray<UInt8> = []
         var slots: ContiguousArray<Slot> = []
         for (place, name) in names.enumerated() {
@@ -82,7 +82,7 @@ struct NameTable: Sendable {
     }
 
     /// The place of `text` in the list that the table was made from; -1 if it is not there.
-    func find(_ text: UnsafeRawBufferPointer) -> Int {
+    package func find(_ text: UnsafeRawBufferPointer) -> Int {
         let bucket = Self.bucket(text.count)
         var low = Int(starts[bucket])
         var high = Int(starts[bucket + 1])

@@ -21,7 +21,7 @@ enum TextFormat: String, Sendable, CaseIterable {
         case .ipv4: AddressText.isIPv4(text)
         case .ipv6: AddressText.isIPv6(text)
         case .regex: (try? program.patterns.compile(String(decoding: text, as: UTF8.self))) != nil
-        case .time: TimeText.isTime(text)
+        case .time: TimeText.isTime(text, needsOffset: !program.options.lenientDateTime)
         case .uri: URIText.isURI(text, needsScheme: true)
         case .uriReference: URIText.isURI(text, needsScheme: false)
         case .uuid: AddressText.isUUID(text)
@@ -69,8 +69,8 @@ extension UnsafeRawBufferPointer {
 
 // MARK: - Dates and times, RFC 3339 section 5.6
 
-enum TimeText {
-    static func isDate(_ text: UnsafeRawBufferPointer) -> Bool {
+package enum TimeText {
+    package static func isDate(_ text: UnsafeRawBufferPointer) -> Bool {
         guard text.count == 10, text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"),
             let century = two(text, 0), let years = two(text, 2), let month = two(text, 5), let day = two(text, 8)
         else { return false }
@@ -81,16 +81,14 @@ enum TimeText {
         return day <= last
     }
 
-    static func isTime(_ text: UnsafeRawBufferPointer) -> Bool { isTime(text, needsOffset: true) }
-
-    static func isDateTime(_ text: UnsafeRawBufferPointer, isLenient: Bool) -> Bool {
+    package static func isDateTime(_ text: UnsafeRawBufferPointer, isLenient: Bool) -> Bool {
         guard text.count > 11, isDate(text.part(0..<10)) else { return false }
         let time = text.part(11..<text.count)
         if text[10] | 0x20 == UInt8(ascii: "t") { return isTime(time, needsOffset: true) }
         return isLenient && text[10] == UInt8(ascii: " ") && isTime(time, needsOffset: false)
     }
 
-    private static func isTime(_ text: UnsafeRawBufferPointer, needsOffset: Bool) -> Bool {
+    static func isTime(_ text: UnsafeRawBufferPointer, needsOffset: Bool) -> Bool {
         guard text.count >= 8, text[2] == UInt8(ascii: ":"), text[5] == UInt8(ascii: ":"),
             let hour = two(text, 0), let minute = two(text, 3), let second = two(text, 6),
             hour < 24, minute < 60, second <= 60

@@ -114,7 +114,7 @@ struct URIReference: Equatable, Sendable {
 }
 
 /// JSON Pointers, RFC 6901.
-enum JSONPointer {
+package enum JSONPointer {
     /// One reference token, escaped.
     static func escaped(_ token: String) -> String {
         guard token.utf8.contains(where: { $0 == UInt8(ascii: "~") || $0 == UInt8(ascii: "/") }) else { return token }
@@ -130,7 +130,7 @@ enum JSONPointer {
     }
 
     /// The tokens of a pointer, unescaped; nil if it is not one.
-    static func tokens(_ pointer: String) -> [String]? {
+    package static func tokens(_ pointer: String) -> [String]? {
         if pointer.isEmpty { return [] }
         guard pointer.utf8.first == UInt8(ascii: "/") else { return nil }
         // By scalars: a slash and a combining mark behind it are one character, but still a slash.

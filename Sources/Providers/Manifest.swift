@@ -50,10 +50,7 @@ package enum Manifest {
             if let list = first?["from"]?[0]?.string, let member = first?["member"]?.string {
                 entries = ResourceDescription.Entries(list: list, value: member)
             }
-            fields.append(
-                ResourceDescription.Field(
-                    name: name, title: field["title"]?.string, type: field["type"]?.string ?? "string",
-                    synonyms: field["synonyms"]?.elements.compactMap(\.string) ?? [], entries: entries))
+            fields.append(try self.field(field, name: name, entries: entries, inner))
         }
         var rules: [MatchRule] = []
         for (place, match) in (view["match"]?.elements.map { $0 } ?? []).enumerated() {
@@ -82,6 +79,29 @@ package enum Manifest {
     }
 }
 
+extension Manifest {
+    private static func field(
+        _ view: JSONView, name: String, entries: ResourceDescription.Entries?, _ reader: ManifestReader
+    ) throws(ManifestFailure) -> ResourceDescription.Field {
+        let texts = { (list: JSONView?) in list?.elements.compactMap(\.string) ?? [] }
+        var words: BooleanWords?
+        if let view = view["words"] {
+            words = BooleanWords(yes: texts(view["true"]), no: texts(view["false"]))
+            guard words?.yes.isEmpty == false, words?.no.isEmpty == false else {
+                throw ManifestFailure(pointer: reader.pointer + "/words", problem: "must have words for true and false")
+            }
+        }
+        let separator = view["separator"]?.string ?? ";"
+        guard !separator.isEmpty else {
+            throw ManifestFailure(pointer: reader.pointer + "/separator", problem: "must not be empty")
+        }
+        return ResourceDescription.Field(
+            name: name, title: view["title"]?.string, type: try reader.choice("type", FieldType.string),
+            synonyms: texts(view["synonyms"]), entries: entries, form: try reader.choice("form", TimeForm.rfc3339),
+            separator: separator, words: words, member: view["array_of"]?.members.map { $0 }.first?.key.string)
+    }
+}
+
 private struct ManifestReader {
     let root: JSONView
     var pointer = ""
@@ -91,6 +111,18 @@ private struct ManifestReader {
             throw ManifestFailure(pointer: "\(pointer)/\(key)", problem: "must be a string that is not empty")
         }
         return text
+    }
+
+    /// One of the words of an enumeration.
+    func choice<Choice: RawRepresentable & CaseIterable>(
+        _ key: String, _ standard: Choice
+    ) throws(ManifestFailure) -> Choice where Choice.RawValue == String {
+        guard let view = root[name: key] else { return standard }
+        guard let choice = view.string.flatMap(Choice.init) else {
+            let words = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ManifestFailure(pointer: "\(pointer)/\(key)", problem: "must be one of \(words)")
+        }
+        return choice
     }
 
     func size(_ key: String) throws(ManifestFailure) -> Int {

@@ -21,6 +21,8 @@ package struct Failure: Error, Equatable, Sendable {
     package enum Code: String, Sendable, CaseIterable {
         /// A value breaks the schema of its session.
         case schemaViolation = "schema_violation"
+        /// The provider's field takes another kind of value, into which this one cannot be made.
+        case valueNotConvertible = "value_not_convertible"
         /// A property that neither the schema nor passthrough allows.
         case unknownProperty = "unknown_property"
         /// A property that a new record needs is missing.

@@ -1,106 +1,83 @@
 import JSON
+import JSONSchema
 
-/// What happens to a field of a record that exists already (D19).
-package enum UpsertMode: String, Sendable, CaseIterable {
-    case overwrite = "OVERWRITE"
-    case doNotUpdate = "DO_NOT_UPDATE"
-    case setIfNotSet = "SET_IF_NOT_SET"
-}
+// Theory of operation.
+//
+// The rules of a schema are chosen once, when a revision of the session is made, in a fixed order: the caller's own
+// rules, then for each property in turn the same name, the same name but for spelling, a synonym, the title; a provider
+// that takes any field gets what is left under its own name. What feeds a flat field from a list of typed entries comes
+// last and gives way to every other value for that field. For each record only a table of names is asked.
 
-/// One assignment of a property of the caller's schema to a field of the provider, and why it was chosen (D43).
-package struct MappingRule: Equatable, Sendable {
-    package enum How: String, Sendable, CaseIterable {
-        /// The names are equal.
-        case exact
-        /// The names are equal but for case and punctuation.
-        case normalised
-        /// The provider's field is known to go by this name.
-        case synonym
-        /// The property's title is a name of the field.
-        case title
-        /// The first typed entry of a list feeds a flat field.
-        case entries
-        /// The provider takes any field under its own name.
-        case open
-    }
-
-    package var property: String
-    /// Of `entries`: the member of an entry that holds the value.
-    package var entry: String?
-    package var field: String
-    package var how: How
-    package var mode: UpsertMode
-}
-
-/// The rules of one schema, chosen in a fixed order so that the same session always maps alike.
+/// The rules of one schema, chosen so that the same session always maps alike.
 package struct Mapping: Equatable, Sendable {
-    package let rules: [MappingRule]
-    /// Properties that no field of the provider takes.
-    package let unmapped: [String]
-    private let places: [String: [Int]]
-
-    /// - Parameter properties: name and title of each property of the schema, in its order.
-    package init(
-        properties: [(name: String, title: String?)], resource: ResourceDescription, mode: UpsertMode
-    ) {
-        var rules: [MappingRule] = []
-        var unmapped: [String] = []
-        var taken: Set<String> = []
-        func add(_ property: String, _ field: String, _ how: MappingRule.How, entry: String? = nil) {
-            taken.insert(field)
-            rules.append(MappingRule(property: property, entry: entry, field: field, how: how, mode: mode))
-        }
-        let names = Set(properties.map(\.name))
-        for (name, title) in properties {
-            if let match = Self.field(for: name, title: title, in: resource, excluding: taken, properties: names) {
-                add(name, match.field, match.how)
-            } else if resource.hasOpenFields && !taken.contains(name) {
-                add(name, name, .open)
-            } else {
-                unmapped.append(name)
-            }
-        }
-        for field in resource.fields {
-            guard let entries = field.entries, !taken.contains(field.name), names.contains(entries.list) else {
-                continue
-            }
-            add(entries.list, field.name, .entries, entry: entries.value)
-        }
-        // A flat field that the schema also has gives way to the entries only where the record leaves it out.
-        for field in resource.fields {
-            guard let entries = field.entries, names.contains(entries.list),
-                !rules.contains(where: { $0.field == field.name && $0.how == .entries })
-            else { continue }
-            rules.append(
-                MappingRule(
-                    property: entries.list, entry: entries.value, field: field.name, how: .entries, mode: mode))
-        }
-        self.rules = rules
-        self.unmapped = unmapped
-        var places: [String: [Int]] = [:]
-        for (place, rule) in rules.enumerated() { places[rule.property, default: []].append(place) }
-        self.places = places
+    /// A property that is not sent, and why.
+    package struct Unsent: Equatable, Sendable {
+        package var path: String
+        package var why: String
     }
 
-    private static func field(
-        for name: String, title: String?, in resource: ResourceDescription, excluding taken: Set<String>,
-        properties: Set<String>
-    ) -> (field: String, how: MappingRule.How)? {
-        let free = resource.fields.filter { !taken.contains($0.name) }
-        if free.contains(where: { $0.name == name }) { return (name, .exact) }
-        // A field that another property names exactly is left to that property.
-        let open = free.filter { !properties.contains($0.name) }
-        let normal = normalise(name)
-        if let field = open.first(where: { normalise($0.name) == normal }) { return (field.name, .normalised) }
-        if let field = open.first(where: { $0.synonyms.contains { normalise($0) == normal } }) {
-            return (field.name, .synonym)
+    package var rules: [MappingRule] = []
+    /// Properties that no field of the provider takes.
+    package var unmapped: [Unsent] = []
+    /// What the caller does not want to be sent.
+    package var withheld: [Unsent] = []
+    /// Fields that the caller's rules name and the provider does not list, though one is called nearly the same.
+    package var doubtful: [(field: String, meant: String, pointer: String)] = []
+    let properties: [SchemaProperty]
+    private var routes = Routes(names: [], rules: [], withheld: [])
+
+    /// A rule as it is carried out: held by reference, because it is taken up for every value of every record.
+    final class Step: Sendable {
+        let rule: MappingRule
+        /// Of the field; kept apart from its description, which is only looked at when a value has to be converted.
+        let type: FieldType
+
+        init(_ rule: MappingRule) {
+            self.rule = rule
+            type = rule.target?.type ?? .any
         }
-        guard let title = title.map(normalise), !title.isEmpty else { return nil }
-        let byTitle = open.first { field in
-            normalise(field.name) == title || field.title.map(normalise) == title
-                || field.synonyms.contains { normalise($0) == title }
+    }
+
+    /// The steps by name of the property.
+    private struct Routes: Sendable {
+        let table: NameTable
+        /// All steps, those of one name together.
+        var steps: [Step] = []
+        var starts: [Int] = [0]
+        /// Of a name: only parts of it are sent, and not because the caller wants it so.
+        var isInParts: [Bool] = []
+
+        init(names: [String], rules: [MappingRule], withheld: [Unsent]) {
+            table = NameTable(names)
+            for name in names {
+                let own = rules.filter { $0.property == name }
+                steps += own.map(Step.init)
+                starts.append(steps.count)
+                isInParts.append(
+                    !own.isEmpty && own.allSatisfy { $0.entry != nil } && !withheld.contains { $0.path == name })
+            }
         }
-        return byTitle.map { ($0.name, .title) }
+    }
+
+    /// - Parameters:
+    ///   - choices: the caller's rules.
+    ///   - takesAny: records may have properties that are not listed.
+    /// - Throws: what is wrong with a choice, all of it; kind `params`.
+    package init(
+        properties: [SchemaProperty], resource: ResourceDescription, mode: UpsertMode, choices: [MappingChoice] = [],
+        takesAny: Bool = false
+    ) throws(DefinitionProblem) {
+        self.properties = properties
+        var builder = MappingBuilder(properties: properties, resource: resource, mode: mode, takesAny: takesAny)
+        builder.build(choices)
+        if let problem = DefinitionProblem(all: builder.problems) { throw problem }
+        rules = builder.rules
+        unmapped = builder.unmapped
+        withheld = builder.withheld
+        doubtful = builder.doubtful
+        var names = properties.map(\.name)
+        for rule in rules where !names.contains(rule.property) { names.append(rule.property) }
+        routes = Routes(names: names, rules: rules, withheld: withheld)
     }
 
     /// Lower case, letters and digits only.
@@ -110,17 +87,21 @@ package struct Mapping: Equatable, Sendable {
                 name.lowercased().unicodeScalars.filter { $0.properties.isAlphabetic || ("0"..."9").contains($0) }))
     }
 
-    /// Places in `rules` of the rules of a property; empty for an unknown one.
-    func rules(for property: String) -> [Int] { places[property] ?? [] }
+    /// A number for a property; nil for a name that neither the schema nor a rule has.
+    func place(of key: JSONView) -> Int? {
+        let place = key.withContents { routes.table.find($0) }
+        return place < 0 ? nil : place
+    }
 
-    /// The provider's fields in the caller's schema, for sessions that pull as well (`data` of results).
-    package func callerData(of fields: JSONView, into writer: inout JSONWriter) {
-        writer.beginObject()
-        for rule in rules where rule.how != .entries {
-            guard let value = fields[name: rule.field] else { continue }
-            writer.key(text: rule.property)
-            writer.value(value)
-        }
-        writer.endObject()
+    /// What is to be done with a property.
+    func steps(at place: Int) -> ArraySlice<Step> {
+        routes.steps[routes.starts[place]..<routes.starts[place + 1]]
+    }
+
+    /// True of a list of which only those entries are sent that a step chooses.
+    func isInParts(_ place: Int) -> Bool { routes.isInParts[place] }
+
+    package static func == (a: Mapping, b: Mapping) -> Bool {
+        a.rules == b.rules && a.unmapped == b.unmapped && a.withheld == b.withheld
     }
 }

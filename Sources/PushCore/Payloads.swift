@@ -13,6 +13,9 @@ package enum WireTime {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// The milliseconds since 1970 of the years 0 to 9999, which have a text.
+    package static let years: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
+
     /// Appends the text of a time, years 0 to 9999, for who writes many.
     ///
     /// - Parameter milliseconds: since 1970.
@@ -102,7 +105,8 @@ package struct Payloads {
             return writer.raw(outcome.data)
         }
         let fields = plan.provider.fieldsMember.flatMap { root[name: $0] } ?? root
-        plan.schemas[Int(result.record.schema)].mapping.callerData(of: fields, into: &writer)
+        plan.schemas[Int(result.record.schema)].mapping.callerData(
+            of: fields, passthrough: plan.allowsPassthrough, into: &writer)
     }
 
     private func associations(_ result: ResultRow, into writer: inout JSONWriter) {

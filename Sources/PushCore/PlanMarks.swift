@@ -42,6 +42,15 @@ extension PlannedMark {
     }
 }
 
+extension Batch {
+    /// What is to be done where a plan is applied; everything where none is.
+    func asPlanned(_ decisions: [Decision]) -> [Decision] {
+        zip(members, decisions).map { member, decision in
+            member.record.planned?.check(decision, answer, member.record) ?? decision
+        }
+    }
+}
+
 /// Hashes by which a state is recognised (FNV-1a, the same in every run); 0 is never one.
 enum StateHash {
     static func of(_ known: KnownRecord) -> Int64 { of(known.source.compactText) }

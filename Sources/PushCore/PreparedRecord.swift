@@ -53,6 +53,7 @@ extension JSONView {
 private struct Preparation {
     let schema: SessionPlan.Schema
     let plan: SessionPlan
+    let skipsNull: Bool
     var fields: [PreparedField] = []
     var refusals: [Failure] = []
     var missingRequired: [String] = []
@@ -64,6 +65,7 @@ private struct Preparation {
     init(schema: SessionPlan.Schema, plan: SessionPlan) {
         self.schema = schema
         self.plan = plan
+        skipsNull = plan.options.skipsNull
     }
 
     mutating func prepare(_ text: [UInt8]) {
@@ -88,39 +90,91 @@ private struct Preparation {
     }
 
     private mutating func map(_ root: JSONView) {
-        var flat: Set<String> = []
-        var fromEntries: [PreparedField] = []
+        fields.reserveCapacity(root.count)
+        // What gives way to a property that has the field to itself: typed entries, and what passes through. The parts of
+        // the caller's own rules go before it.
+        var spare: [PreparedField] = []
+        var firm: [PreparedField] = []
         for (key, value) in root.members {
-            let name = key.string ?? ""
-            let places = schema.mapping.rules(for: name)
-            if places.isEmpty { unknown(name, value) }
-            for place in places {
-                let rule = schema.mapping.rules[place]
-                if let entry = rule.entry {
-                    if let first = value.elements.lazy.compactMap({ $0[name: entry] }).first(where: { !$0.isNull }) {
-                        fromEntries.append(PreparedField(name: rule.field, value: first, mode: rule.mode))
-                    }
-                } else if !(value.isNull && plan.options.skipsNull) {
-                    flat.insert(rule.field)
-                    fields.append(PreparedField(name: rule.field, value: value, mode: rule.mode))
+            guard let place = schema.mapping.place(of: key) else {
+                unknown(key.string ?? "", value, &spare)
+                continue
+            }
+            let steps = schema.mapping.steps(at: place)
+            if steps.isEmpty { unsent(key.string ?? "") }
+            for step in steps {
+                if step.rule.entry == nil {
+                    if let field = prepared(value, by: step) { fields.append(field) }
+                } else if let part = part(of: value, by: step.rule), let field = prepared(part, by: step) {
+                    if step.rule.how == .caller { firm.append(field) } else { spare.append(field) }
                 }
             }
+            if schema.mapping.isInParts(place) { countEntries(of: value, steps) }
         }
-        for field in fromEntries where flat.insert(field.name).inserted { fields.append(field) }
+        for field in firm {
+            fields.removeAll { $0.name == field.name }
+            fields.append(field)
+        }
+        for field in spare where !fields.contains(where: { $0.name == field.name }) { fields.append(field) }
     }
 
-    private mutating func unknown(_ name: String, _ value: JSONView) {
-        if schema.mapping.unmapped.contains(name) {
-            warnings.append(
-                Warning(
-                    .fieldUnmapped, "No field of \(plan.provider.displayName) takes \"\(name)\"; it was not sent.",
-                    path: "/\(name)"))
-            return
+    /// A list that is null has no entries: what it feeds is null as well.
+    private func part(of value: JSONView, by rule: MappingRule) -> JSONView? {
+        guard !value.isNull, let entry = rule.entry else { return value }
+        return rule.selection?.value(of: entry, in: value)
+    }
+
+    /// The value for a field; nil when it is not to be sent or cannot be.
+    private mutating func prepared(_ value: JSONView, by step: Mapping.Step) -> PreparedField? {
+        if value.isNull && step.rule.skipsNull ?? skipsNull { return nil }
+        if step.type.takes(value.kind) {
+            return PreparedField(name: step.rule.field, value: value, mode: step.rule.mode)
         }
-        if plan.allowsPassthrough || schema.takesAnyProperty {
-            if schema.resource.hasOpenFields {
-                fields.append(PreparedField(name: name, value: value, mode: plan.defaultUpsert))
+        switch step.rule.target?.converted(value) ?? .asItIs {
+        case .asItIs:
+            return PreparedField(name: step.rule.field, value: value, mode: step.rule.mode)
+        case .text(let text):
+            // The text is made by the conversion, so it is one.
+            guard let root = try? JSONDocument(parsing: text).root, !root.isNull || !(step.rule.skipsNull ?? skipsNull)
+            else {
+                return nil
             }
+            return PreparedField(name: step.rule.field, value: root, mode: step.rule.mode)
+        case .refused(let why):
+            refusals.append(Failure(.transferData, .valueNotConvertible, "/\(step.rule.path): \(why)"))
+            return nil
+        }
+    }
+
+    /// Entries of a list that no step chooses are lost at a provider that has no list for them.
+    private mutating func countEntries(of value: JSONView, _ steps: ArraySlice<Mapping.Step>) {
+        guard value.kind == .array else { return }
+        var chosen: [EntrySelection] = []
+        for step in steps {
+            guard let selection = step.rule.selection, !chosen.contains(selection),
+                part(of: value, by: step.rule) != nil
+            else { continue }
+            chosen.append(selection)
+        }
+        let left = value.count - chosen.count
+        guard left > 0, let name = steps.first?.rule.property else { return }
+        warnings.append(
+            Warning(
+                .fieldUnmapped, "\(left) of the entries of \"\(name)\" were not sent: no field takes them.",
+                path: "/\(name)"))
+    }
+
+    /// A property without a rule: nobody takes it, or the caller does not want it to be sent.
+    private mutating func unsent(_ name: String) {
+        guard let unmapped = schema.mapping.unmapped.first(where: { $0.path == name }) else { return }
+        warnings.append(
+            Warning(.fieldUnmapped, "\"\(name)\" was not sent. \(unmapped.why)", path: "/\(name)"))
+    }
+
+    private mutating func unknown(_ name: String, _ value: JSONView, _ spare: inout [PreparedField]) {
+        if plan.allowsPassthrough || schema.takesAnyProperty {
+            guard schema.resource.hasOpenFields, !(value.isNull && skipsNull) else { return }
+            spare.append(PreparedField(name: name, value: value, mode: plan.defaultUpsert))
             return
         }
         guard !schema.knowsProperty.contains(name) else { return }

@@ -93,7 +93,7 @@ extension PushMachine {
         if needsSearch { return lookUp(id) }
         let held = batch.holders == nil ? newlyHeld(batch, decisions) : []
         if !held.isEmpty { return readHolders(id, held) }
-        carryOut(id, decisions)
+        carryOut(id, batch.asPlanned(decisions))
     }
 
     private mutating func carryOut(_ id: Int64, _ decisions: [Decision]) {
@@ -103,7 +103,7 @@ extension PushMachine {
         var kept: [Batch.Member] = []
         let unconfirmed = Unconfirmed(
             account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
-        for (place, made) in decisions.enumerated() {
+        for (place, decision) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
             if isCancelled(member) {
@@ -111,7 +111,6 @@ extension PushMachine {
                 settled.append((member, .unsent))
                 continue
             }
-            let decision = member.record.planned?.check(made, batch.answer, member.record) ?? made
             if let target = decision.target, !targets.insert(target).inserted {
                 // A second version of one provider record: it is compared with what the first one leaves behind.
                 lanes[batch.account]?.advance(recordPlace, .putBack)

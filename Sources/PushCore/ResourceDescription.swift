@@ -17,22 +17,33 @@ package struct ResourceDescription: Equatable, Sendable {
     package struct Field: Equatable, Sendable {
         package var name: String
         package var title: String?
-        /// `string`, `number`, `boolean`, `array` or `object`.
-        package var type: String
+        package var type: FieldType
         /// Other names that callers use for it, normalised.
         package var synonyms: [String]
         /// Where its value comes from when the caller's schema has typed entries instead of a flat field.
         package var entries: Entries?
+        /// Of a date or a time.
+        package var form: TimeForm
+        /// Of a text that takes a list: what stands between its elements.
+        package var separator: String
+        package var words: BooleanWords?
+        /// Of a list of typed entries: the member that a plain element becomes.
+        package var member: String?
 
         package init(
-            name: String, title: String? = nil, type: String = "string", synonyms: [String] = [],
-            entries: Entries? = nil
+            name: String, title: String? = nil, type: FieldType = .any, synonyms: [String] = [],
+            entries: Entries? = nil, form: TimeForm = .rfc3339, separator: String = ";", words: BooleanWords? = nil,
+            member: String? = nil
         ) {
             self.name = name
             self.title = title
             self.type = type
             self.synonyms = synonyms
             self.entries = entries
+            self.form = form
+            self.separator = separator
+            self.words = words
+            self.member = member
         }
     }
 

@@ -15,11 +15,23 @@ package struct DefinitionProblem: Error, Equatable, Sendable {
     package var kind: Kind
     package var pointer: String
     package var text: String
+    /// A known name that was probably meant.
+    package var suggestion: String?
+    /// Problems of the same kind that were found along with it.
+    package var further: [DefinitionProblem] = []
 
-    package init(kind: Kind, pointer: String, text: String) {
+    package init(kind: Kind, pointer: String, text: String, suggestion: String? = nil) {
         self.kind = kind
         self.pointer = pointer
         self.text = text
+        self.suggestion = suggestion
+    }
+
+    /// One problem that stands for all of them; nil for none.
+    init?(all problems: [DefinitionProblem]) {
+        guard let first = problems.first else { return nil }
+        self = first
+        further = Array(problems.dropFirst())
     }
 }
 
@@ -60,10 +72,12 @@ package final class SessionPlan: Sendable {
     /// - Parameters:
     ///   - definition: the params of `initiateSession`.
     ///   - defaultSchema: the schema that a type has when the caller gives none.
+    ///   - knownTypes: names that an `endgrate_type` may have beside those of the provider's resources; empty: any.
     /// - Throws: the first problem of the definition.
     package init(
         session: Identifier, revision: Int32, account: AccountKey, definition: JSONView,
-        provider: ProviderDescription, defaultSchema: (String) -> JSONView?, patterns: any PatternCompiler
+        provider: ProviderDescription, defaultSchema: @escaping (String) -> JSONView?, knownTypes: [String] = [],
+        patterns: any PatternCompiler
     ) throws(DefinitionProblem) {
         self.session = session
         self.revision = revision
@@ -75,37 +89,11 @@ package final class SessionPlan: Sendable {
         allowsPassthrough = definition["passthrough_fields"]?.bool ?? false
         returnsSchemaForm = definition["method"]?.isString("push+pull") ?? false
         label = definition["label"]?.string
-        var schemas: [Schema] = []
-        var place = 0
-        if let list = definition["schema"] {
-            for entry in list.elements {
-                let schema = try Schema(
-                    entry, pointer: "/schema/\(place)", provider: provider, mode: defaultUpsert, match: options.match,
-                    defaultSchema: defaultSchema, patterns: patterns)
-                guard !schemas.contains(where: { $0.key == schema.key }) else {
-                    throw DefinitionProblem(
-                        kind: .schema, pointer: "/schema/\(place)",
-                        text:
-                            "Two schemas have the key \"\(schema.key)\". Give each schema of a type a title of its own."
-                    )
-                }
-                // Two titles may read alike once they are a resource's name; sharing it would mix their records.
-                let isListed = provider.resources.contains { $0.name == schema.resource.name }
-                guard isListed || !schemas.contains(where: { $0.resource.name == schema.resource.name }) else {
-                    throw DefinitionProblem(
-                        kind: .schema, pointer: "/schema/\(place)/title",
-                        text: "\"\(schema.key)\" and another title name the same resource, \(schema.resource.name). "
-                            + "Choose titles that differ in more than case and punctuation.")
-                }
-                schemas.append(schema)
-                place += 1
-            }
-        }
-        guard !schemas.isEmpty else {
-            throw DefinitionProblem(
-                kind: .params, pointer: "/schema", text: "A session needs at least one schema.")
-        }
-        self.schemas = schemas
+        schemas = try SchemaReader(
+            provider: provider, mode: defaultUpsert, match: options.match,
+            allowsPassthrough: allowsPassthrough, defaultSchema: defaultSchema, knownTypes: knownTypes,
+            patterns: patterns
+        ).schemas(of: definition)
     }
 
     /// The same session with other options.
@@ -138,55 +126,5 @@ package final class SessionPlan: Sendable {
         if let place = schemas.firstIndex(where: { $0.key == name }) { return place }
         let places = schemas.indices.filter { schemas[$0].endgrateType == name }
         return places.count == 1 ? places[0] : nil
-    }
-}
-
-extension SessionPlan.Schema {
-    init(
-        _ entry: JSONView, pointer: String, provider: ProviderDescription, mode: UpsertMode, match: [String]?,
-        defaultSchema: (String) -> JSONView?, patterns: any PatternCompiler
-    ) throws(DefinitionProblem) {
-        title = entry["title"]?.string
-        endgrateType = entry["endgrate_type"]?.string ?? "unspecified"
-        guard title != nil || endgrateType != "unspecified" else {
-            throw DefinitionProblem(
-                kind: .schema, pointer: pointer, text: "A schema needs an endgrate_type or, without one, a title.")
-        }
-        key = title ?? endgrateType
-        guard let resource = provider.resource(forType: endgrateType, key: key) else {
-            throw DefinitionProblem(
-                kind: .unknownType, pointer: pointer + "/endgrate_type",
-                text:
-                    "\(provider.displayName) has no resource for \"\(endgrateType)\". getIntegrations lists what it has."
-            )
-        }
-        self.resource = resource
-        if entry["properties"] != nil {
-            source = entry
-        } else if let standard = defaultSchema(endgrateType) {
-            source = standard
-        } else {
-            throw DefinitionProblem(
-                kind: endgrateType == "unspecified" ? .schema : .unknownType, pointer: pointer,
-                text: "There is no default schema for \"\(endgrateType)\". Give type \"object\" and properties; "
-                    + "getTypes lists the types that have one.")
-        }
-        do {
-            compiled = try CompiledSchema(source, patterns: patterns, options: .records)
-        } catch {
-            throw DefinitionProblem(
-                kind: .schema, pointer: pointer,
-                text: error.problems.map { "\($0.pointer): \($0.message)" }.joined(separator: "; "))
-        }
-        var properties: [(name: String, title: String?)] = []
-        for (name, value) in source["properties"]?.members ?? entry.members {
-            properties.append((name.string ?? "", value["title"]?.string))
-        }
-        knowsProperty = Set(properties.map(\.name))
-        takesAnyProperty =
-            source["patternProperties"] != nil || source["additionalProperties"]?.bool == true
-            || source["additionalProperties"]?.kind == .object
-        mapping = Mapping(properties: properties, resource: resource, mode: mode)
-        matchPlaces = Self.matchPlaces(of: resource, match: match)
     }
 }

@@ -6,6 +6,8 @@ package struct Warning: Equatable, Sendable {
         case flagWithoutMeaning = "flag_without_meaning"
         case rateLimitKept = "rate_limit_kept"
         case fieldUnmapped = "field_unmapped"
+        case fieldUnlisted = "field_unlisted"
+        case aliasUsed = "alias_used"
         case unknownProperty = "unknown_property"
         case matchKeyUnknown = "match_key_unknown"
         case recordRecreated = "record_recreated"

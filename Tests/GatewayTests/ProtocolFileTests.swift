@@ -26,7 +26,11 @@ import Testing
 
     @Test func aFolderGivesItsDocumentsByName() {
         let types = ProtocolFiles.documents(under: "types/")
-        #expect(types.map(\.name) == ["crm-activity", "crm-company", "crm-contact", "crm-deal"])
+        #expect(
+            types.map(\.name) == [
+                "accounting-customer", "accounting-invoice", "accounting-payment", "accounting-product", "crm-activity",
+                "crm-company", "crm-contact", "crm-deal", "crm-lead", "crm-note", "crm-product", "crm-task",
+            ])
         #expect(types.allSatisfy { $0.document.root["properties"] != nil })
         #expect(ProtocolFiles.documents(under: "nothing/").isEmpty)
     }

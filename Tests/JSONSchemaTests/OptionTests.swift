@@ -43,6 +43,17 @@ import Testing
         }
     }
 
+    @Test func aTimeOfDayNeedsNoOffsetInARecord() throws {
+        let text = #"{"properties": {"at": {"format": "time"}}}"#
+        for good in ["09:30:00", "09:30:00.25", "09:30:00Z", "09:30:00+01:00"] {
+            #expect(try faults(schema(text, options: .records), #"{"at": "\#(good)"}"#) == [], "\(good)")
+        }
+        for bad in ["9:30", "09:30", "24:00:00", "noon", "09:30:60"] {
+            #expect(try faults(schema(text, options: .records), #"{"at": "\#(bad)"}"#) == ["/at format"], "\(bad)")
+        }
+        #expect(try faults(schema(text), #"{"at": "09:30:00"}"#) == ["/at format"])
+    }
+
     @Test func elementsOfExternalArraysAreLeftAlone() throws {
         let text = #"""
             {"properties": {"items": {"type": "array", "minItems": 1, "items": {"type": "object"}, "uniqueItems": true,

@@ -151,6 +151,6 @@ let crm = [
         matchRules: [MatchRule(field: "domain", kind: .domain), MatchRule(field: "name", kind: .name)]),
     ResourceDescription(
         name: "deals", endgrateType: "crm-deal", displayName: "Deals",
-        fields: [ResourceDescription.Field(name: "amount", type: "number")], hasOpenFields: false,
+        fields: [ResourceDescription.Field(name: "amount", type: .number)], hasOpenFields: false,
         links: [ResourceDescription.Link(endgrateType: "crm-company", resource: "companies", isSingle: true)]),
 ]

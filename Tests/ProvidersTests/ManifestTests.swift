@@ -29,10 +29,19 @@ import Testing
         let local = try Self.local()
         #expect(local.name == "local" && local.recoveryClass == .keyed && local.fieldsMember == "fields")
         #expect(local.readBatch >= local.writeBatch && local.hasOpenResources)
-        #expect(local.resources.map(\.name) == ["contacts", "companies", "deals", "activities"])
         #expect(
-            local.resources.map(\.endgrateType) == ["crm-contact", "crm-company", "crm-deal", "crm-activity"])
-        #expect(local.resources.allSatisfy { $0.hasOpenFields && $0.links.count == 4 })
+            local.resources.map(\.name) == [
+                "contacts", "companies", "deals", "activities", "leads", "notes", "tasks", "products", "customers",
+                "invoices", "payments", "accounting_products",
+            ])
+        #expect(
+            local.resources.map(\.endgrateType) == [
+                "crm-contact", "crm-company", "crm-deal", "crm-activity", "crm-lead", "crm-note", "crm-task",
+                "crm-product", "accounting-customer", "accounting-invoice", "accounting-payment", "accounting-product",
+            ])
+        #expect(local.resources.allSatisfy { $0.hasOpenFields && !$0.links.isEmpty })
+        // Only these two rules are published; invented ones would merge records (D9).
+        #expect(local.resources.filter { !$0.matchRules.isEmpty }.map(\.name) == ["contacts", "companies"])
     }
 
     @Test func aContactIsMatchedByEmailThenPhoneThenName() throws {
@@ -57,11 +66,24 @@ import Testing
         #expect(provider.url == "" && provider.image == "" && provider.fieldsMember == nil)
         #expect(!provider.hasOpenResources && !provider.resources[0].hasOpenFields)
         #expect(provider.recoveryClass == .searchable && provider.readBatch == 1 && provider.writeBatch == 10_000)
-        #expect(provider.resources[0].fields.map(\.type) == ["string", "string"])
+        #expect(provider.resources[0].fields.map(\.type) == [.string, .string])
         #expect(
             provider.resources[0].links == [
                 ResourceDescription.Link(endgrateType: "crm-deal", resource: "deals", isSingle: true)
             ])
+    }
+
+    @Test func aFieldSaysHowItsValuesAreSpelled() throws {
+        let field = #"""
+            {"name":"age","type":"date-time","form":"milliseconds","separator":", ","words":{"true":["Y","1"],"false":["N"]},
+            "array_of":{"value":"string","kind":"string"}}
+            """#
+        let read = try Self.read(Self.small.replacingOccurrences(of: #"{"name":"age"}"#, with: field)).resources[0]
+            .fields[1]
+        #expect(read.type == .dateTime && read.form == .milliseconds && read.separator == ", ")
+        #expect(read.words == BooleanWords(yes: ["Y", "1"], no: ["N"]) && read.member == "value")
+        let plain = try Self.read(Self.small).resources[0].fields[1]
+        #expect(plain.form == .rfc3339 && plain.separator == ";" && plain.words == nil && plain.member == nil)
     }
 
     @Test(arguments: [
@@ -84,6 +106,10 @@ import Testing
         (#"[["mail"]]"#, #"[["mail","age"]]"#, "/resources/0/match/0"),
         (#"[["mail"]]"#, #"[[]]"#, "/resources/0/match/0"), (#"[["mail"]]"#, #"["mail"]"#, "/resources/0/match/0"),
         (#""normalise":"email""#, #""normalise":"colour""#, "/resources/0/match/0"),
+        (#"{"name":"age"}"#, #"{"name":"age","type":"colour"}"#, "/resources/0/fields/1/type"),
+        (#"{"name":"age"}"#, #"{"name":"age","form":"julian"}"#, "/resources/0/fields/1/form"),
+        (#"{"name":"age"}"#, #"{"name":"age","separator":""}"#, "/resources/0/fields/1/separator"),
+        (#"{"name":"age"}"#, #"{"name":"age","words":{"true":["y"]}}"#, "/resources/0/fields/1/words"),
         (#""resource":"deals","#, "", "/resources/0/associations/crm-deal"),
     ])
     func aFaultIsNamedByItsPlace(part: String, replacement: String, pointer: String) throws {

@@ -413,9 +413,10 @@ def main(arguments):
         folder: {path.stem: load(root, path, report) for path in sorted((root / folder).glob("*.json"))}
         for folder in ("schemas", "types", "providers")
     }
+    known = load(root, root / "types.json", report)
     if not report.findings:
         from check_claims import check_claims
-        from check_protocol_data import check_providers, check_types
+        from check_protocol_data import check_known, check_providers, check_types
 
         openrpc = OpenRPC(document, report)
         openrpc.check()
@@ -426,6 +427,7 @@ def main(arguments):
         check_errors(table, openrpc, report)
         check_claims(root, report)
         check_standalone(folders["schemas"], openrpc, report)
+        check_known(known, folders["types"], folders["providers"], report)
         if check_types(folders["types"], folders["schemas"], report):
             check_providers(folders["providers"], folders["types"], folders["schemas"], report)
     for finding in report.findings:

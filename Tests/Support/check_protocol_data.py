@@ -36,6 +36,23 @@ def check_types(types, schemas, report):
     return len(report.findings) == before
 
 
+def check_known(known, types, providers, report):
+    """types.json names every type once, in order, those of the other files among them."""
+    file = "types.json"
+    names = known.get("known")
+    if set(known) != {"description", "known"} or not isinstance(names, list):
+        report.add(file, "", "has other members than description and known")
+        return
+    if names != sorted(set(names)):
+        report.add(file, "/known", "is not in order, or names one twice")
+    for name in names:
+        if not re.fullmatch(r"[a-z]+-[a-z_]+|unspecified", name):
+            report.add(file, "/known", f"{name} is not of the form category-resource")
+    served = {resource.get("endgrate_type") for manifest in providers.values() for resource in manifest.get("resources", [])}
+    for name in sorted((set(types) | served) - set(names)):
+        report.add(file, "/known", f"lacks {name}")
+
+
 def check_providers(providers, types, schemas, report):
     """Manifests have the form that schemas/manifest.json describes, and fit the types."""
     if not providers or "manifest" not in schemas:

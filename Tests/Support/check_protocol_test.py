@@ -119,6 +119,10 @@ BREAKS = [
     ("providers/local.json", lambda p: p["resources"][0]["associations"]["crm-deal"].update(resource="companies"),
      "leads to no resource"),
     ("providers/local.json", lambda p: p["resources"][0]["fields"][0].update(type="array"), "array without array_of"),
+    ("types.json", lambda t: t["known"].reverse(), "is not in order"),
+    ("types.json", lambda t: t["known"].remove("crm-deal"), "lacks crm-deal"),
+    ("types.json", lambda t: t["known"].append("zebra"), "zebra is not of the form"),
+    ("types.json", lambda t: t.update(more=[]), "has other members than description and known"),
 ]
 
 

@@ -17,6 +17,7 @@ IMPORTS = {
     "PushCore": {"JSON", "JSONSchema"},
     "Providers": {"JSON", "PushCore"},
     "EventLoop": {"CLinux", "CUV", "Glibc"},
+    "HTTPClient": {"CCurl", "CZlib", "EventLoop", "Glibc", "PushCore"},
     "LocalProvider": {"CSQLite", "EventLoop", "Glibc", "JSON", "PushCore"},
     "Store": {"CSQLite", "EventLoop", "Glibc", "PushCore"},
     "Gateway": {

@@ -72,6 +72,8 @@ export declare class PushgateError extends Error {
   requestId: string | undefined;
   /** Set on an error of `Client.push` while waiting: the records are accepted, here is their transfer. */
   transfer?: Transfer;
+  /** Set on an error of `Client.pushParts`: the transfer that was begun, to go on with under its key, or to cancel. */
+  openTransfer?: string;
 }
 
 /** The gateway went away or cannot be reached. */
@@ -149,7 +151,10 @@ export interface ResultRow {
   data: Record<string, unknown>;
   associations: Record<string, string[]>;
   outcome?: Outcome;
-  basis?: string;
+  /** How the gateway knows that an `unchanged` record is as pushed. */
+  basis?: "verify" | "ledger" | "caller" | (string & {});
+  /** When it was known to be so. */
+  as_of?: string;
   warnings?: Warning[];
 }
 
@@ -173,13 +178,21 @@ export interface TransferState {
   transfer_id: string;
   session_id: string;
   endgrate_type: string;
-  state: "running" | "completed";
+  /** `open`: its parts are still arriving. */
+  state: "open" | "running" | "completed";
   created: string;
   completed_at?: string;
   records: number;
   finished: number;
   summary: Record<"created" | "updated" | "unchanged" | "refused" | "uncertain" | "unsent", number>;
   transfer_errors: boolean;
+  cancelled?: boolean;
+  /** The transfer whose failures it pushes again. */
+  retry_of?: string;
+  /** Parts that have arrived, if it was begun with `beginTransfer`. */
+  parts?: number;
+  /** Its records were only taken as examples. */
+  sample?: boolean;
 }
 
 export interface PageMeta {
@@ -204,31 +217,184 @@ export interface Progress {
   total: number;
 }
 
-export interface PushOptions extends CallOptions {
+export interface RetryResult extends PushResult {
+  retry_of: string;
+  /** How many records are pushed again. */
+  records: number;
+}
+
+export type Freshness = "force" | "verify" | "ledger";
+
+/** Options of `push`, `pushParts` and `plan`. Left out, what the session says holds. */
+export interface RecordOptions {
+  /**
+   * How a record that exists is compared: `force` always writes, `verify` reads it at the provider first and writes what
+   * differs, `ledger` believes what the gateway itself confirmed within `maxAge` and makes no call for it.
+   */
+  freshness?: Freshness;
+  /** Seconds for which `ledger` believes. */
+  maxAge?: number;
+  /** The match keys that recognise a record that exists, in this order; none if empty. */
+  match?: readonly string[];
+  /** What happens to a known record that is gone at the provider. */
+  onDeleted?: "recreate" | "skip" | "error";
+  /** What a property is that the schema does not have: an error of its record, or a warning. */
+  unknownProperties?: "error" | "warn";
+  /** A null is as good as absent: it clears nothing. */
+  skipNull?: boolean;
+  /** Do not recognise records by match keys; `id` and `internal_id` still do. */
+  disableUpsert?: boolean;
+  /** Further members of the call, in the spelling of the wire or in camelCase. */
+  [option: string]: unknown;
+}
+
+export interface WaitOptions extends CallOptions {
   /** Wait for completion. Default true. */
   wait?: boolean;
   onProgress?: (progress: Progress) => void;
   /** Default: a new one that sorts by time. Give your own to make a push repeatable across runs of your program. */
   idempotencyKey?: string;
+  /** The gateway answers when the transfer is completed. */
   synchronous?: boolean;
-  disableUpsert?: boolean;
-  bypassRateLimit?: boolean;
   progressToken?: string;
-  /** Further members of `pushTransfer`, in the spelling of the wire or in camelCase. */
-  [option: string]: unknown;
 }
+
+export interface PushOptions extends RecordOptions, WaitOptions {
+  /** The records are only taken as examples for the mapping; nothing is sent. */
+  sampleData?: boolean;
+  bypassRateLimit?: boolean;
+}
+
+export interface PartsOptions extends RecordOptions, WaitOptions {
+  /** Records in one part, unless its line is full before. Default 1,000. */
+  partRecords?: number;
+  bypassRateLimit?: boolean;
+}
+
+export interface PageOptions {
+  /** Rows of a page. */
+  limit?: number;
+  signal?: AbortSignal;
+}
+
+export interface PlanOptions extends RecordOptions, CallOptions {
+  /** Rows of a page. Default 250. */
+  limit?: number;
+}
+
+export type PlannedAction = "create" | "update" | "unchanged" | "ambiguous" | "invalid";
+
+/** What would become of one record. */
+export interface PlannedRow {
+  /** Place among the records; associated ones have none. */
+  index?: number;
+  internal_id?: string;
+  action: PlannedAction;
+  /** The provider's record, if it exists. */
+  id?: string;
+  /** Index of an earlier record of the plan that is the same. */
+  same_as?: number;
+  /** Of an update: each field that would be written. */
+  diff?: { field: string; from: unknown; to: unknown }[];
+  /** Links that the provider does not have yet. */
+  links?: { resource: string; id?: string }[];
+  /** Of `ambiguous`: ids of the records that fit. */
+  candidates?: string[];
+  /** Of `ambiguous` and `invalid`: what is wrong. */
+  errors?: { error_type: string; code: string; message: string; path?: string }[];
+  warnings?: Warning[];
+  associations?: Record<string, PlannedRow[]>;
+}
+
+export interface PlanResult {
+  success: true;
+  plan_id: string;
+  expires_at: string;
+  meta: PageMeta;
+  records: PlannedRow[];
+  summary: Record<PlannedAction, number>;
+  calls: number;
+  calls_by_resource: { resource: string; reads: number; writes: number }[];
+  seconds: number;
+  /** The transfer that it became, if it was applied. */
+  transfer_id?: string;
+}
+
+/** What a push would do. Nothing was written at the provider; it lives for an hour. */
+export declare class Plan implements AsyncIterable<PlannedRow> {
+  private constructor();
+  readonly id: string;
+  readonly expiresAt: string;
+  /** Records by action, associated ones included. */
+  readonly summary: Record<PlannedAction, number>;
+  /** Exchanges with the provider that applying costs. */
+  readonly calls: number;
+  /** How long applying takes, at the provider's pace. */
+  readonly seconds: number;
+  /** Records in the plan, not counting associated ones. */
+  readonly count: number;
+  [Symbol.asyncIterator](): AsyncGenerator<PlannedRow, void, undefined>;
+  records(options?: { signal?: AbortSignal }): AsyncGenerator<PlannedRow, void, undefined>;
+  /**
+   * Pushes what was planned. A record that has changed at the provider since is refused, the others go on. Applied
+   * twice, a plan gives the same transfer.
+   */
+  apply(options?: WaitOptions): Promise<Transfer>;
+}
+
+/** Which provider record an internal id is. */
+export interface IdentityPair {
+  internal_id: string;
+  id: string;
+}
+
+export interface Identity extends IdentityPair {
+  endgrate_type: string;
+  confirmed_at: string;
+}
+
+/** An object, or `[internalId, id]` as a `Map` gives them. */
+export type Pair = IdentityPair | readonly [internalId: string, id: string];
+
+export interface ImportResult {
+  success: true;
+  imported: number;
+  unchanged: number;
+  conflicts: { internal_id: string; id: string; known_id: string }[];
+  conflicts_total: number;
+}
+
+/** A session, as `listSessions` tells it. */
+export interface SessionRow {
+  session_id: string;
+  provider: string;
+  name?: string;
+  created: string;
+  [member: string]: unknown;
+}
+
+export interface SessionResult {
+  success: true;
+  session_id: string;
+  /** Members that differ from the last definition. */
+  changed?: string[];
+  warnings?: Warning[];
+}
+
+export type Resolve = "written" | "not_written" | "push_again";
 
 /** An accepted push. */
 export declare class Transfer {
   private constructor();
   readonly id: string;
-  readonly sessionId: string;
-  readonly endgrateType: string;
-  readonly idempotencyKey: string;
+  /** Undefined, as the next ones, if the transfer was looked up by its id. */
+  readonly sessionId: string | undefined;
+  readonly endgrateType: string | undefined;
+  readonly idempotencyKey: string | undefined;
   /** The key was known: nothing new was accepted. */
   readonly duplicate: boolean;
   /** All events of the transfer come after it. */
-  readonly eventCursor: string;
+  readonly eventCursor: string | undefined;
   readonly warnings: Warning[];
   /** Resolves when nothing more will happen, errors or not. */
   wait(options?: CallOptions & { onProgress?: (progress: Progress) => void }): Promise<TransferState>;
@@ -247,6 +413,21 @@ export declare class Transfer {
     signal?: AbortSignal;
   }): AsyncGenerator<ErrorEntry, void, undefined>;
   statistics(options?: CallOptions): Promise<Record<string, unknown>>;
+  /**
+   * Nothing more is sent; what is on its way ends as it ends. False if it had completed before. One whose parts were
+   * still arriving is gone.
+   */
+  cancel(options?: CallOptions): Promise<boolean>;
+  /** A new transfer of the records of which something failed. `outcomes` are `refused` and `unsent` if not given. */
+  retry(options?: WaitOptions & { outcomes?: readonly ("refused" | "unsent")[] }): Promise<Transfer>;
+  /**
+   * Says what became of a record whose outcome is `uncertain`, or without `index` and `internalId` of all: `written`
+   * (with its provider `id`), `not_written`, or `push_again`. Not repeated when the connection is lost.
+   */
+  resolve(
+    resolution: Resolve,
+    options?: CallOptions & { index?: number; internalId?: string; id?: string },
+  ): Promise<{ resolved: number; remaining: number; retry: Transfer | undefined }>;
 }
 
 export interface Gap {
@@ -338,24 +519,82 @@ export declare class Client extends EventEmitter {
 
   call<Result = any>(method: string, params?: Params, options?: CallOptions): Promise<Result>;
 
-  initiateSession(params: Params, options?: CallOptions): Promise<{
-    success: true;
-    session_id: string;
-    created: boolean;
-    changed?: boolean;
-    warnings?: Warning[];
-  }>;
+  initiateSession(params: Params, options?: CallOptions): Promise<SessionResult & { created: boolean }>;
   getConfiguration(params: { session_id: string }, options?: CallOptions): Promise<any>;
-  listSessions(params?: { limit?: number; offset?: number }, options?: CallOptions): Promise<any>;
+  updateSession(params: { session_id: string } & Params, options?: CallOptions): Promise<SessionResult>;
+  setSchemas(
+    params: { session_id: string; schema: readonly Record<string, unknown>[] } & Params,
+    options?: CallOptions,
+  ): Promise<SessionResult>;
+  listSessions(
+    params?: { limit?: number; offset?: number },
+    options?: CallOptions,
+  ): Promise<{ success: true; meta: PageMeta; sessions: SessionRow[] }>;
   deleteSession(
     params: { session_id: string; forget?: boolean },
     options?: CallOptions,
   ): Promise<{ success: true; session_id: string }>;
   pushTransfer(
-    params: { session_id: string; endgrate_type: string; transfer_data: readonly PushRecord[] } & Params,
+    params:
+      | ({ session_id: string; endgrate_type: string; transfer_data: readonly PushRecord[] } & Params)
+      | ({ plan_id: string } & Params),
+    options?: CallOptions,
+  ): Promise<PushResult>;
+  planTransfer(
+    params:
+      | ({ session_id: string; endgrate_type: string; transfer_data: readonly PushRecord[] } & Params)
+      | { plan_id: string; limit?: number; offset?: number },
+    options?: CallOptions,
+  ): Promise<PlanResult>;
+  beginTransfer(
+    params: { session_id: string; endgrate_type: string } & Params,
+    options?: CallOptions,
+  ): Promise<{ success: true; transfer_id: string; parts: number; duplicate?: boolean }>;
+  appendTransfer(
+    params: { transfer_id: string; seq: number; transfer_data: readonly PushRecord[] },
+    options?: CallOptions,
+  ): Promise<{ success: true; transfer_id: string; seq: number; records: number; duplicate?: boolean }>;
+  commitTransfer(
+    params: { transfer_id: string; parts?: number; synchronous?: boolean; progress_token?: string },
     options?: CallOptions,
   ): Promise<PushResult>;
   getTransfer(params: { transfer_id: string }, options?: CallOptions): Promise<TransferState>;
+  listTransfers(
+    params?: {
+      session_id?: string;
+      endgrate_type?: string;
+      state?: TransferState["state"];
+      limit?: number;
+      offset?: number;
+    },
+    options?: CallOptions,
+  ): Promise<{ success: true; meta: PageMeta; transfers: TransferState[] }>;
+  cancelTransfer(
+    params: { transfer_id: string },
+    options?: CallOptions,
+  ): Promise<{ success: true; transfer_id: string; cancelled: boolean; state: "running" | "completed" }>;
+  retryTransfer(
+    params: { transfer_id: string; outcomes?: readonly ("refused" | "unsent")[] } & Params,
+    options?: CallOptions,
+  ): Promise<RetryResult>;
+  resolveRecord(
+    params: { transfer_id: string; resolution: Resolve; index?: number; internal_id?: string; id?: string },
+    options?: CallOptions,
+  ): Promise<{ success: true; transfer_id: string; resolved: number; remaining: number; retry?: string }>;
+  exportIdentities(
+    params: { session_id: string; endgrate_type?: string; limit?: number; after?: string },
+    options?: CallOptions,
+  ): Promise<{ success: true; identities: Identity[]; next?: string }>;
+  /** Any number of pairs, in calls of 10,000; repeated when the connection is lost. */
+  importIdentities(
+    params: {
+      session_id: string;
+      endgrate_type: string;
+      identities: Iterable<Pair> | AsyncIterable<Pair>;
+      on_conflict?: "error" | "keep" | "replace";
+    },
+    options?: CallOptions,
+  ): Promise<ImportResult>;
   getData(
     params: { transfer_id: string; endgrate_type?: string; limit?: number; offset?: number; partial?: boolean },
     options?: CallOptions,
@@ -394,6 +633,37 @@ export declare class Client extends EventEmitter {
     records: Iterable<PushRecord> | AsyncIterable<PushRecord>,
     options?: PushOptions,
   ): Promise<Transfer>;
+  /**
+   * As `push`, but the records travel in parts: one transfer of any size, of which one part is in memory at a time. Made
+   * again under the same `idempotencyKey` it goes on where it was.
+   */
+  pushParts(
+    sessionId: string,
+    endgrateType: string,
+    records: Iterable<PushRecord> | AsyncIterable<PushRecord>,
+    options?: PartsOptions,
+  ): Promise<Transfer>;
+  /** What a push would do; nothing is written at the provider. One request of at most 16 MiB. */
+  plan(
+    sessionId: string,
+    endgrateType: string,
+    records: Iterable<PushRecord> | AsyncIterable<PushRecord>,
+    options?: PlanOptions,
+  ): Promise<Plan>;
+  /** A plan that was made earlier, perhaps by another process. */
+  planned(planId: string, options?: CallOptions & { limit?: number }): Promise<Plan>;
+  /** A transfer of an earlier push, by its id. */
+  transfer(transferId: string): Transfer;
+  /** Newest first. */
+  transfers(
+    options?: PageOptions & { sessionId?: string; endgrateType?: string; state?: TransferState["state"] },
+  ): AsyncGenerator<TransferState, void, undefined>;
+  sessions(options?: PageOptions): AsyncGenerator<SessionRow, void, undefined>;
+  /** Which provider record each internal id is, in the order of the ids. */
+  identities(
+    sessionId: string,
+    options?: PageOptions & { endgrateType?: string },
+  ): AsyncGenerator<Identity, void, undefined>;
   subscribe(options?: SubscribeOptions): Subscription;
 
   /** Never rejects. `timeout` in milliseconds: 5,000 on a socket; a child is waited for until it has finished. */

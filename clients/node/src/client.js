@@ -6,7 +6,7 @@
 // subscription, which needs one always. Attempts go on for `reconnectFor` milliseconds, then everybody who waits is
 // told.
 
-import { EventEmitter } from "node:events";
+import { setMaxListeners } from "node:events";
 import { readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -14,8 +14,14 @@ import path from "node:path";
 import { Connection } from "./connection.js";
 import { encode } from "./encoding.js";
 import { ConnectionLost, deadlineExceeded, ErrorCode, isWorthRepeating, PushgateError } from "./errors.js";
+import { importIdentities } from "./identities.js";
+import { Methods } from "./methods.js";
+import { itemsByKey, itemsOfPages } from "./paging.js";
+import { pushParts } from "./parts.js";
+import { plan, planned } from "./plan.js";
+import { MAX_REQUEST_BYTES } from "./protocol.js";
 import { Subscription } from "./subscription.js";
-import { push } from "./transfer.js";
+import { push, Transfer } from "./transfer.js";
 import { connectSocket, spawnGateway } from "./transport.js";
 import { backoff, sleep, Slots, within } from "./waiting.js";
 
@@ -43,7 +49,7 @@ export function defaultSocketPath(environment = process.env) {
   return path.join(os.homedir(), ".local", "state", "pushgate", "pushgate.sock");
 }
 
-export class Client extends EventEmitter {
+export class Client extends Methods {
   #openChannel;
   #options;
   #connection;
@@ -57,6 +63,8 @@ export class Client extends EventEmitter {
   /** Use `Client.connect` or `Client.spawn`. */
   constructor(openChannel, options) {
     super();
+    // Any number of transfers may be waited for at once, each of them ends with the client.
+    setMaxListeners(0, this.#closed.signal);
     this.#openChannel = openChannel;
     this.#options = {
       timeout: CONNECT_TIMEOUT,
@@ -120,71 +128,61 @@ export class Client extends EventEmitter {
     return this.#call(method, params, options);
   }
 
-  initiateSession(params, options) {
-    return this.#call("initiateSession", params, options);
-  }
-  getConfiguration(params, options) {
-    return this.#call("getConfiguration", params, options);
-  }
-  listSessions(params, options) {
-    return this.#call("listSessions", params, options);
-  }
-  deleteSession(params, options) {
-    return this.#call("deleteSession", params, options);
-  }
-  pushTransfer(params, options) {
-    return this.#call("pushTransfer", params, options);
-  }
-  getTransfer(params, options) {
-    return this.#call("getTransfer", params, options);
-  }
-  getData(params, options) {
-    return this.#call("getData", params, options);
-  }
-  getErrors(params, options) {
-    return this.#call("getErrors", params, options);
-  }
-  getStatistics(params, options) {
-    return this.#call("getStatistics", params, options);
-  }
-  unsubscribe(params, options) {
-    return this.#call("unsubscribe", params, options);
-  }
-  ack(params, options) {
-    return this.#call("ack", params, options);
-  }
-  getEvents(params, options) {
-    return this.#call("getEvents", params, options);
-  }
-  getIntegrations(params, options) {
-    return this.#call("getIntegrations", params, options);
-  }
-  getTypes(params, options) {
-    return this.#call("getTypes", params, options);
-  }
   hello(params, options) {
     return this.#call("hello", { client: identity(), ...params }, options);
-  }
-  ping(params, options) {
-    return this.#call("ping", params, options);
-  }
-  health(params, options) {
-    return this.#call("health", params, options);
-  }
-  stats(params, options) {
-    return this.#call("stats", params, options);
-  }
-  drain(params, options) {
-    return this.#call("drain", params, options);
-  }
-  /** `rpc.discover`: the OpenRPC description of the gateway. */
-  discover(params, options) {
-    return this.#call("rpc.discover", params, options);
   }
 
   /** Pushes records and, unless `wait` is false, waits until nothing more will happen to them. */
   push(sessionId, endgrateType, records, options) {
-    return push(this, this.#inside, sessionId, endgrateType, records, options);
+    return push(this.#inside, sessionId, endgrateType, records, options);
+  }
+
+  /**
+   * As `push`, but the records travel in parts of `partRecords`: one transfer of any size, of which one part is in
+   * memory at a time. It begins when all are there. Made again under the same `idempotencyKey` it goes on where it was.
+   */
+  pushParts(sessionId, endgrateType, records, options) {
+    return pushParts(this.#inside, sessionId, endgrateType, records, options);
+  }
+
+  /** What a push would do, record by record; nothing is written at the provider. `apply()` of the plan does it. */
+  plan(sessionId, endgrateType, records, options) {
+    return plan(this.#inside, sessionId, endgrateType, records, options);
+  }
+
+  /** A plan that was made earlier, perhaps by another process. */
+  planned(planId, options) {
+    return planned(this.#inside, planId, options);
+  }
+
+  /** A transfer of an earlier push, by its id. */
+  transfer(transferId) {
+    return new Transfer(this.#inside, {}, { transfer_id: transferId });
+  }
+
+  /** Transfers, newest first, page by page. */
+  transfers({ sessionId, endgrateType, state, limit, signal } = {}) {
+    const params = { session_id: sessionId, endgrate_type: endgrateType, state, limit };
+    return itemsOfPages(this.#inside, "listTransfers", "transfers", params, { signal });
+  }
+
+  /** All sessions, page by page. */
+  sessions({ limit, signal } = {}) {
+    return itemsOfPages(this.#inside, "listSessions", "sessions", { limit }, { signal });
+  }
+
+  /** Which provider record each internal id is, in the order of the ids, page by page. */
+  identities(sessionId, { endgrateType, limit, signal } = {}) {
+    const params = { session_id: sessionId, endgrate_type: endgrateType, limit };
+    return itemsByKey(this.#inside, "exportIdentities", "identities", params, { signal });
+  }
+
+  /**
+   * `importIdentities` with any number of pairs, from any iterable: they go in calls of 10,000, and the answers are
+   * added up. A pair is `{internal_id, id}` or `[internalId, id]`. Repeated when the connection is lost.
+   */
+  importIdentities(params, options) {
+    return importIdentities(this.#inside, params, options);
   }
 
   /** An async iterator over events. The request leaves at once: what is pushed after this call is seen by it. */
@@ -215,6 +213,7 @@ export class Client extends EventEmitter {
     subscriptions: this.#subscriptions,
     progress: this.#progress,
     waits: new Slots(TRANSFER_WAITS),
+    lineBytes: () => this.#hello?.limits?.inbound_line ?? MAX_REQUEST_BYTES,
     callTimeout: () => this.#options.callTimeout,
     reconnectFor: () => this.#options.reconnectFor,
     closed: this.#closed.signal,
@@ -249,7 +248,9 @@ export class Client extends EventEmitter {
 
   #patience(method, params) {
     const own = this.#options.callTimeout;
-    if (method === "pushTransfer" && params.synchronous === true) return Math.max(own, SYNCHRONOUS_TIMEOUT);
+    // A plan that is made, not only read, asks the provider for every record.
+    const plans = method === "planTransfer" && params.plan_id === undefined;
+    if (params.synchronous === true || plans) return Math.max(own, SYNCHRONOUS_TIMEOUT);
     if (method === "getEvents" && params.wait_ms > 0) return own + params.wait_ms;
     return own;
   }

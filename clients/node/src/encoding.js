@@ -7,6 +7,13 @@ export const MAX_DEPTH = 128;
 
 const loneSurrogate = /\p{Surrogate}/u;
 
+/** What is JSON text already. */
+export class Encoded {
+  constructor(text) {
+    this.text = text;
+  }
+}
+
 /**
  * JSON text of `value`. Members that are `undefined` are left out (absent: the provider's field is not touched).
  * Throws TypeError with the JSON Pointer of the first value that has no faithful JSON form.
@@ -17,8 +24,10 @@ export function encode(value) {
   return text;
 }
 
-function encodeAt(given, key, path, depth) {
+/** As `encode`, for a value that stands at `path`; undefined for what is left out. */
+export function encodeAt(given, key, path, depth) {
   let value = given;
+  if (value instanceof Encoded) return value.text;
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw unfit("an invalid Date", path);
     return JSON.stringify(value);

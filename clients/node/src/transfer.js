@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 
 import { ConnectionLost, deadlineExceeded, ErrorCode } from "./errors.js";
 import { itemsOfPages } from "./paging.js";
+import { collected, onTheWire } from "./records.js";
 import { Subscription } from "./subscription.js";
 import { backoff, sleep, within } from "./waiting.js";
 
@@ -33,16 +34,28 @@ export function mintIdempotencyKey(now = Date.now()) {
 }
 
 /** See `Client.push`. */
-export async function push(client, inside, sessionId, endgrateType, records, options = {}) {
-  const { wait = true, onProgress, signal, timeout, ...more } = options;
-  const started = performance.now();
+export async function push(inside, sessionId, endgrateType, records, options = {}) {
+  const { wait, onProgress, signal, timeout, ...more } = options;
   const params = {
     session_id: sessionId,
     endgrate_type: endgrateType,
     idempotency_key: mintIdempotencyKey(),
     ...onTheWire(more),
-    transfer_data: await collected(records),
   };
+  return accepted(inside, params, { wait, onProgress, signal, timeout }, async (patience) => {
+    const all = { ...params, transfer_data: await collected(records) };
+    return inside.repeat("pushTransfer", all, patience());
+  });
+}
+
+/**
+ * The transfer that `send` makes, and unless `wait` is false its end. `send` is given a function that says, for each of
+ * its calls, how much patience is left; `params` gets a progress token if somebody wants to hear. `origin` is the session
+ * and the type where they are not among the params.
+ */
+export async function accepted(inside, params, { wait = true, onProgress, signal, timeout }, send, origin = {}) {
+  const started = performance.now();
+  const left = () => (timeout === undefined ? undefined : Math.max(0, timeout - (performance.now() - started)));
   const progress = new ProgressReports(onProgress);
   if (onProgress !== undefined) {
     params.progress_token ??= params.idempotency_key;
@@ -52,16 +65,15 @@ export async function push(client, inside, sessionId, endgrateType, records, opt
   progress.onFinished = forget;
   let transfer;
   try {
-    const result = await inside.repeat("pushTransfer", params, { signal, timeout });
-    transfer = new Transfer(inside, params, result, progress);
+    const result = await send(() => ({ signal, timeout: left() }));
+    transfer = new Transfer(inside, { ...params, ...origin }, result, progress);
   } catch (error) {
     forget();
     throw error;
   }
   if (!wait) return transfer;
   try {
-    const left = timeout === undefined ? undefined : Math.max(0, timeout - (performance.now() - started));
-    await transfer.wait({ signal, timeout: left });
+    await transfer.wait({ signal, timeout: left() });
   } catch (error) {
     // The records are accepted and go on; who wants to know more needs the transfer.
     if (Object.isExtensible(error)) error.transfer = transfer;
@@ -135,6 +147,36 @@ export class Transfer {
     return this.#inside.repeat("getStatistics", { transfer_id: this.id }, options);
   }
 
+  /**
+   * Nothing more is sent; what is on its way ends as it ends, and the transfer completes. False if it had completed
+   * before. One whose parts were still arriving is gone.
+   */
+  async cancel(options) {
+    return (await this.#inside.repeat("cancelTransfer", { transfer_id: this.id }, options)).cancelled;
+  }
+
+  /** A new transfer of the records of which something failed; `outcomes` are `refused` and `unsent` if not given. */
+  async retry({ wait, onProgress, signal, timeout, ...more } = {}) {
+    const params = { idempotency_key: mintIdempotencyKey(), ...onTheWire(more) };
+    const send = (patience) => this.#inside.repeat("retryTransfer", { ...params, transfer_id: this.id }, patience());
+    return accepted(this.#inside, params, { wait, onProgress, signal, timeout }, send, this.#origin);
+  }
+
+  /**
+   * Says what became of a record whose outcome is `uncertain`, or without `index` and `internalId` of all: `written`
+   * (with its provider `id`), `not_written` or `push_again`. Not repeated when the connection is lost.
+   */
+  async resolve(resolution, { index, internalId, id, ...options } = {}) {
+    const params = { transfer_id: this.id, resolution, index, internal_id: internalId, id };
+    const { resolved, remaining, retry } = await this.#inside.call("resolveRecord", params, options);
+    const again = () => new Transfer(this.#inside, this.#origin, { transfer_id: retry });
+    return { resolved, remaining, retry: retry === undefined ? undefined : again() };
+  }
+
+  get #origin() {
+    return { session_id: this.sessionId, endgrate_type: this.endgrateType };
+  }
+
   #state(options) {
     return this.#inside.repeat("getTransfer", { transfer_id: this.id }, options);
   }
@@ -159,7 +201,8 @@ export class Transfer {
   }
 
   async #listened(over) {
-    let from = this.eventCursor === undefined ? "earliest" : { cursor: this.eventCursor };
+    // Without its cursor nobody knows how far back the events of the transfer lie: look once, then listen.
+    let from = this.eventCursor === undefined ? "latest" : { cursor: this.eventCursor };
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await this.#listen(from, over);
@@ -231,23 +274,4 @@ class ProgressReports {
     for (const listener of this.#listeners) listener(value);
     if (value.finished >= value.total) this.onFinished();
   }
-}
-
-/** `disableUpsert` here is `disable_upsert` on the wire; names that are the wire's already stay. */
-function onTheWire(options) {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(
-    entries.map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
-  );
-}
-
-async function collected(records) {
-  if (Array.isArray(records)) return records;
-  const iterable = typeof records === "object" && records !== null;
-  if (!iterable || !(Symbol.iterator in records || Symbol.asyncIterator in records)) {
-    throw new TypeError("The records must be an array, an iterable or an async iterable of objects.");
-  }
-  const all = [];
-  for await (const record of records) all.push(record);
-  return all;
 }

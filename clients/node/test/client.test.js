@@ -83,9 +83,13 @@ test("the default path follows PUSHGATE_SOCKET, XDG_RUNTIME_DIR and the home dir
 
 test("every method of the gateway has one here, with the wire's name and params", async (t) => {
   const names = {
-    initiateSession: "initiateSession", getConfiguration: "getConfiguration", listSessions: "listSessions",
-    deleteSession: "deleteSession", pushTransfer: "pushTransfer", getTransfer: "getTransfer", getData: "getData",
-    getErrors: "getErrors", getStatistics: "getStatistics", unsubscribe: "unsubscribe", ack: "ack",
+    initiateSession: "initiateSession", getConfiguration: "getConfiguration", updateSession: "updateSession",
+    setSchemas: "setSchemas", listSessions: "listSessions", deleteSession: "deleteSession",
+    pushTransfer: "pushTransfer", planTransfer: "planTransfer", beginTransfer: "beginTransfer",
+    appendTransfer: "appendTransfer", commitTransfer: "commitTransfer", getTransfer: "getTransfer",
+    listTransfers: "listTransfers", getData: "getData", getErrors: "getErrors", getStatistics: "getStatistics",
+    cancelTransfer: "cancelTransfer", retryTransfer: "retryTransfer", resolveRecord: "resolveRecord",
+    exportIdentities: "exportIdentities", unsubscribe: "unsubscribe", ack: "ack",
     getEvents: "getEvents", getIntegrations: "getIntegrations", getTypes: "getTypes", hello: "hello", ping: "ping",
     health: "health", stats: "stats", drain: "drain", discover: "rpc.discover",
   };

@@ -33,6 +33,13 @@ export function run(code, socket) {
 export const expected = {
   Push: /^Contact1 \S+ (created|unchanged|updated)\nContact2 \S+ (created|unchanged|updated)\n$/,
   "Progress and patience": /(^\d+ of 500\n)*\{[^]*created: \d+[^]*\}\n$/,
+  "A source of any length": /^2500\n$/,
+  "Look before you push": /^Plan1 update Robert\nPlan2 create \n1 true true\n2 true\n$/,
+  "What failed": /^0 transfer_data\ncreated\ntrue\n$/,
+  "When nobody knows": /^uncertain\n1 0\n101 updated\n$/,
+  "Lists, and who is who": /^completed true\nnode-example\n2\n809\n$/,
   Events: /^data \S+\ncompleted \S+\n$/,
   Errors: /^transfer_not_found true\n$/,
+  "Every method":
+    /^crm-company,crm-contact\ncompleted 1\n0 true\n0 false\n0\n1\n3 true\n1\ntrue true\ntrue true 1\.3\.2\n$/,
 };

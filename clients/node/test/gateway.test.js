@@ -159,6 +159,114 @@ test("kill -9 between acceptance and result: the push completes, the subscriptio
   assert.equal(new Set(all.map(({ id }) => id)).size, 1_000);
 });
 
+const people = (count, from = 0) =>
+  Array.from({ length: count }, (_, n) => ({ internal_id: `p${from + n}`, data: { first_name: `Person ${from + n}` } }));
+
+test("parts survive kill -9 and count once", { skip }, async (t) => {
+  const served = new Served(t).start();
+  const client = await served.client(t);
+  const { session_id: session } = await client.initiateSession(definition);
+  async function* source() {
+    for (const [n, one] of people(3_000).entries()) {
+      if (n === 700 || n === 1_900) {
+        await served.kill();
+        served.start();
+      }
+      yield one;
+    }
+  }
+  const transfer = await client.pushParts(session, "crm-contact", source(), { partRecords: 500 });
+  const rows = await collect(transfer.data({ limit: 1_000 }));
+  assert.deepEqual(rows.map(({ internal_id: id, outcome }) => [id, outcome]), people(3_000).map(({ internal_id: id }) => [id, "created"]));
+  assert.equal((await collect(client.transfers({ sessionId: session }))).length, 1);
+});
+
+test("parts that another process began are gone on with, or dropped", { skip }, async (t) => {
+  const served = new Served(t).start();
+  const client = await served.client(t);
+  const { session_id: session } = await client.initiateSession(definition);
+  function* source() {
+    yield* people(30);
+    throw new Error("the source is gone");
+  }
+  const options = { partRecords: 10, idempotencyKey: "k" };
+  let open;
+  await assert.rejects(client.pushParts(session, "crm-contact", source(), options), (error) => {
+    open = error.openTransfer;
+    return error.message === "the source is gone";
+  });
+  await assert.rejects(client.pushParts(session, "crm-contact", source(), { partRecords: 10 }), { message: "the source is gone" });
+  await client.close();
+  await served.kill();
+  served.start();
+  const again = await served.client(t);
+  const left = await collect(again.transfers({ state: "open" }));
+  assert.deepEqual(left.map(({ transfer_id: id, parts }) => [id, parts]), [[open, 2]]);
+  const transfer = await again.pushParts(session, "crm-contact", people(50), options);
+  assert.deepEqual([transfer.id, (await collect(transfer.data())).length], [open, 50]);
+  await assert.rejects(again.pushParts(session, "crm-contact", people(50, 1), options), { code: ErrorCode.part_conflict });
+  const { transfer_id: other } = await again.beginTransfer({ session_id: session, endgrate_type: "crm-contact" });
+  assert.equal(await again.transfer(other).cancel(), true);
+});
+
+test("a plan is what applying does, also after a restart", { skip }, async (t) => {
+  const served = new Served(t).start();
+  const client = await served.client(t);
+  const { session_id: session } = await client.initiateSession(definition);
+  await client.push(session, "crm-contact", people(200));
+  const changed = people(600).map((one, n) => (n < 50 ? { ...one, data: { first_name: "changed" } } : one));
+  const plan = await client.plan(session, "crm-contact", changed, { limit: 100 });
+  const actions = (await collect(plan)).map(({ action }) => action);
+  assert.deepEqual(actions, [...Array(50).fill("update"), ...Array(150).fill("unchanged"), ...Array(400).fill("create")]);
+  await served.kill();
+  served.start();
+  const found = await (await served.client(t)).planned(plan.id);
+  assert.deepEqual((await collect(found)).map(({ index }) => index), [...Array(600).keys()]);
+  const transfer = await found.apply();
+  const { updated, unchanged, created } = (await transfer.state()).summary;
+  assert.deepEqual([updated, unchanged, created], [50, 150, 400]);
+  assert.deepEqual([(await plan.apply()).id, (await plan.apply()).duplicate], [transfer.id, true]);
+});
+
+test("what failed is retried, cancelled and resolved", { skip }, async (t) => {
+  const client = await ways.socket(t);
+  const { session_id: session } = await client.initiateSession(definition);
+  const refused = await client.push(session, "crm-contact", [...people(1), { internal_id: "bad", data: { first_name: "B", emial: "b@example.com" } }]);
+  await client.updateSession({ session_id: session, unknown_properties: "warn" });
+  const retry = await refused.retry();
+  assert.deepEqual((await collect(retry.data())).map(({ internal_id: id, outcome }) => [id, outcome]), [["bad", "created"]]);
+  assert.deepEqual((await collect(refused.errors())).map(({ resolved }) => resolved), [true]);
+
+  const slow = { ...definition, name: "slow", account: "slow", settings: { latency_ms: 100 } };
+  const { session_id: slowly } = await client.initiateSession(slow);
+  const cancelled = await client.push(slowly, "crm-contact", people(5_000), { wait: false });
+  assert.equal(await cancelled.cancel(), true);
+  const { summary } = await cancelled.wait({ timeout: 20_000 });
+  assert.ok(summary.unsent > 0);
+  await client.updateSession({ session_id: slowly, settings: {} });
+  assert.equal((await (await cancelled.retry()).state()).summary.created, summary.unsent);
+
+  const settings = { class: "blind", faults: [{ fault: "lose_answer", operation: "write", times: 1 }] };
+  const { session_id: blind } = await client.initiateSession({ ...definition, name: "blind", account: "blind", settings });
+  const uncertain = await client.push(blind, "crm-contact", people(1));
+  assert.deepEqual((await collect(uncertain.data())).map(({ outcome }) => outcome), ["uncertain"]);
+  const answer = await uncertain.resolve("written", { internalId: "p0", id: "101" });
+  assert.deepEqual(answer, { resolved: 1, remaining: 0, retry: undefined });
+  assert.deepEqual((await collect(client.identities(blind))).map(({ id }) => id), ["101"]);
+});
+
+test("identities are brought along and read back", { skip }, async (t) => {
+  const client = await ways.socket(t);
+  const { session_id: session } = await client.initiateSession(definition);
+  const identities = new Map(Array.from({ length: 12_000 }, (_, n) => [`c${n}`, `${n + 1}`]));
+  const about = { session_id: session, endgrate_type: "crm-company" };
+  assert.equal((await client.importIdentities({ ...about, identities })).imported, 12_000);
+  const rows = await collect(client.identities(session, { endgrateType: "crm-company", limit: 5_000 }));
+  assert.deepEqual(new Map(rows.map(({ internal_id: own, id }) => [own, id])).size, 12_000);
+  assert.ok(rows.every(({ internal_id: own, id }) => identities.get(own) === id));
+  await assert.rejects(client.importIdentities({ ...about, identities: [["c0", "2"]] }), { name: "invalid_params" });
+});
+
 test("a named consumer goes on after its last ack in another client", { skip }, async (t) => {
   const served = new Served(t).start();
   const client = await served.client(t);

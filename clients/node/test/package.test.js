@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
@@ -7,7 +8,8 @@ import { test } from "node:test";
 import * as pushgate from "pushgate";
 import { Conversation } from "pushgate/protocol";
 import { examples, expected, run } from "./examples.js";
-import { failure, FakeGateway } from "./fake-gateway.js";
+import { Desk } from "./fake-desk.js";
+import { FakeGateway } from "./fake-gateway.js";
 
 const root = new URL("..", import.meta.url);
 const wire = (name) => new URL(`../../protocol/${name}`, root);
@@ -17,6 +19,28 @@ test("the package exports what its types declare", () => {
   assert.equal(typeof Conversation, "function");
   const declared = [...readFileSync(new URL("index.d.ts", root), "utf8").matchAll(/^export declare (?:const|class|function) (\w+)/gm)];
   assert.deepEqual(declared.map(([, name]) => name).sort(), Object.keys(pushgate).sort());
+});
+
+test("the types declare every public method and property, and no other", () => {
+  const text = readFileSync(new URL("index.d.ts", root), "utf8");
+  const inherited = new Set(Object.getOwnPropertyNames(EventEmitter.prototype));
+  const own = ({ prototype, ...statics }) => {
+    const names = new Set(Object.keys(statics));
+    for (let level = prototype; level !== EventEmitter.prototype && level !== Object.prototype; level = Object.getPrototypeOf(level)) {
+      for (const name of Object.getOwnPropertyNames(level)) if (name !== "constructor") names.add(name);
+    }
+    return [...names].filter((name) => !inherited.has(name)).sort();
+  };
+  for (const name of ["Client", "Transfer", "Plan", "Subscription"]) {
+    const [, body] = new RegExp(`^export declare class ${name}\\b[^]*?\\{\n([^]*?)^\\}`, "m").exec(text);
+    const methods = [...body.matchAll(/^  (?:static )?(\w+)(?:<[^>]*>)?\(/gm)].map(([, method]) => method);
+    const getters = name === "Client" ? ["closed", "gateway"] : [];
+    const declared = new Set([...methods, ...getters].filter((method) => !inherited.has(method) && method !== "constructor"));
+    const statics = name === "Client" ? ["connect", "spawn"] : [];
+    assert.deepEqual([...declared].sort(), [...new Set([...own(pushgate[name]), ...statics])].sort(), name);
+  }
+  const codes = [...text.matchAll(/^  (\w+): (-?\d+);$/gm)].map(([, name, code]) => [name, Number(code)]);
+  assert.deepEqual(Object.fromEntries(codes), { ...pushgate.ErrorCode });
 });
 
 test("the packed package has the sources, the types and the README, and nothing else", () => {
@@ -41,33 +65,17 @@ test("every method of the wire has one here", { skip: noWire }, () => {
 
 test("the examples of the README run", async (t) => {
   assert.deepEqual(examples().map(({ title }) => title), Object.keys(expected));
-  const pushed = [];
-  const gateway = await FakeGateway.start(t, {
-    initiateSession: () => ({ success: true, session_id: "s1", created: true }),
-    pushTransfer({ transfer_data: records, progress_token: token }, connection) {
-      pushed.push(records);
-      setTimeout(() => {
-        if (token !== undefined) connection.notify("$/progress", { token, value: { finished: 500, total: 500 } });
-        gateway.publish("data", {});
-        gateway.publish("completed", {});
-      }, 20);
-      const event_cursor = gateway.log.at(-1)?.cursor ?? "c0";
-      return { success: true, transfer_id: `t${pushed.length}`, statistics: "", event_cursor };
-    },
-    getTransfer({ transfer_id: id }) {
-      if (!id.startsWith("t")) throw failure(1306, "transfer_not_found");
-      return { state: "completed", summary: { created: 500 } };
-    },
-    getData: () => ({
-      meta: { count: 2 },
-      transfer_data: pushed.at(-1).map((record, n) => ({ ...record, id: `p${n}`, outcome: "created" })),
-    }),
-    getErrors: () => ({ meta: { count: 0 }, errors: [] }),
-  });
+  const desk = new Desk();
+  const gateway = await FakeGateway.start(t, desk.methods());
+  desk.gateway = gateway;
   for (const { title, code } of examples()) {
     const { status, stdout, stderr } = await run(code, gateway.path);
     assert.equal(stderr, "", title);
     assert.match(stdout, expected[title], title);
     assert.equal(status, 0, title);
   }
+  if (noWire) return;
+  const { methods } = JSON.parse(readFileSync(wire("openrpc.json"), "utf8"));
+  const called = new Set(gateway.received.map(({ method }) => method));
+  assert.deepEqual(methods.map(({ name }) => name).filter((name) => !called.has(name)), [], "no example makes these calls");
 });

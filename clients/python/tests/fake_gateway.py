@@ -14,15 +14,9 @@ import threading
 import time
 from typing import Any, BinaryIO, Callable, Dict, List, Optional, Tuple
 
-Json = Dict[str, Any]
+from fake_methods import Fault, Json, MoreMethods
 
-
-class Fault(Exception):
-    """An error for the client."""
-
-    def __init__(self, code: int, name: str, message: str = "", **data: Any) -> None:
-        super().__init__(name)
-        self.wire = {"code": code, "message": message or name, "data": {"name": name, "retryable": False, **data}}
+__all__ = ["FakeGateway", "Fault", "Hangup", "Json", "Peer", "Silence"]
 
 
 class Silence(Exception):
@@ -104,23 +98,19 @@ class Peer:
         return True
 
 
-class FakeGateway:
+class FakeGateway(MoreMethods):
     def __init__(self) -> None:
+        super().__init__()
         self.lock = threading.RLock()
         self.calls: List[Tuple[str, Json]] = []
         self.lines: List[bytes] = []
         self.script: Dict[str, Callable[[Peer, Json], Any]] = {}
         self.hold = False
         """Transfers are accepted but not completed until `finish`."""
-        self.sessions: Dict[str, Json] = {}
-        self.transfers: Dict[str, Json] = {}
-        self.keys: Dict[Tuple[str, str], str] = {}
-        self.ids: Dict[Tuple[str, str], str] = {}
         self.log: List[Json] = []
         self.oldest = 0
         self.consumers: Dict[str, int] = {}
         self.peers: List[Peer] = []
-        self.page_cut = 1000
         self.connections = 0
         self._listener: Optional[socket.socket] = None
         self._folder = tempfile.TemporaryDirectory(prefix="pushgate-test-")
@@ -220,6 +210,9 @@ class FakeGateway:
     @staticmethod
     def cursor(place: int) -> str:
         return "c-%06d" % place
+
+    def place_of_log(self) -> str:
+        return self.cursor(len(self.log))
 
     def place(self, cursor: str) -> int:
         if not cursor.startswith("c-") or int(cursor[2:]) > len(self.log):
@@ -330,38 +323,6 @@ class FakeGateway:
         self.sessions[session_id] = params
         return {"success": True, "session_id": session_id, "created": True}
 
-    def do_pushTransfer(self, peer: Peer, params: Json, after: List[Callable[[], None]]) -> Json:
-        session = params["session_id"]
-        if session not in self.sessions:
-            raise Fault(1301, "session_not_found", "Invalid or expired session.")
-        key = (session, params.get("idempotency_key", ""))
-        body = {k: v for k, v in params.items() if k not in ("idempotency_key", "progress_token", "synchronous")}
-        if key[1] and key in self.keys:
-            transfer = self.transfers[self.keys[key]]
-            if transfer["body"] != body:
-                raise Fault(1201, "idempotency_conflict")
-            return {**transfer["answer"], "duplicate": True}
-        transfer_id = "%024x" % (0x1000 + len(self.transfers))
-        answer = {
-            "success": True,
-            "transfer_id": transfer_id,
-            "statistics": "getStatistics?transfer_id=" + transfer_id,
-            "event_cursor": self.cursor(len(self.log)),
-        }
-        self.transfers[transfer_id] = {
-            "session": session,
-            "body": body,
-            "answer": answer,
-            "rows": [],
-            "errors": [],
-            "completed": False,
-            "token": (peer, params["progress_token"]) if "progress_token" in params else None,
-        }
-        self.keys[key] = transfer_id
-        if not self.hold:
-            after.append(lambda: self.finish(transfer_id))
-        return answer
-
     def progress(self, transfer_id: str, finished: int) -> None:
         with self.lock:
             transfer = self.transfers[transfer_id]
@@ -378,12 +339,16 @@ class FakeGateway:
             for index, record in enumerate(transfer["body"]["transfer_data"]):
                 self._apply(transfer, transfer_id, kind, index, record)
             transfer["completed"] = True
+            self.settled(transfer)
             base = {"success": True, "transfer_id": transfer_id, "session_id": transfer["session"]}
             base.update(endgrate={"endgrate_type": kind}, completed=True)
             rows, failed = transfer["rows"], len(transfer["errors"])
             page = {**base, "transfer_data": rows[:200], "transfer_errors": failed > 0}
             self.emit("data", page, transfer["session"], transfer_id)
             summary = {"created": len(rows) - failed, "refused": failed}
+            unsent = sum(row["outcome"] == "unsent" for row in rows)
+            if unsent:
+                summary = {"created": len(rows) - failed - unsent, "refused": failed, "unsent": unsent}
             self.emit("completed", {**base, "summary": summary}, transfer["session"], transfer_id)
 
     def _apply(self, transfer: Json, transfer_id: str, kind: str, index: int, record: Json) -> None:
@@ -391,12 +356,17 @@ class FakeGateway:
         for other, children in record.get("associations", {}).items():
             links[other] = [self._id_of(other, child) for child in children]
         data = record.get("data", {})
-        failed = data.get("email") == "not an address"
+        lenient = self.sessions.get(transfer["session"], {}).get("unknown_properties") == "warn"
+        failed = data.get("email") == "not an address" or ("emial" in data and not lenient)
+        nothing = failed or transfer.get("cancelled", False) or index in transfer["uncertain"]
         row = {
-            "id": None if failed else self._id_of(kind, record),
-            "data": {} if failed else data,
+            "id": None if nothing else self._id_of(kind, record),
+            "data": {} if nothing else data,
             "associations": links,
+            "outcome": "refused" if failed else "unsent" if transfer.get("cancelled") else "created",
         }
+        if index in transfer["uncertain"]:
+            row["outcome"] = "uncertain"
         if "internal_id" in record:
             row["internal_id"] = record["internal_id"]
         transfer["rows"].append(row)
@@ -409,20 +379,6 @@ class FakeGateway:
         key = (kind, record.get("internal_id") or json.dumps(record, sort_keys=True))
         return self.ids.setdefault(key, "%s-%d" % (kind, len(self.ids) + 1))
 
-    def _transfer(self, params: Json) -> Json:
-        transfer = self.transfers.get(params["transfer_id"])
-        if transfer is None:
-            raise Fault(1306, "transfer_not_found")
-        found: Json = transfer
-        return found
-
-    def _page(self, rows: List[Any], params: Json) -> Tuple[List[Any], Json]:
-        offset, limit = params.get("offset", 0), min(params.get("limit", 250), self.page_cut)
-        meta: Json = {"count": len(rows)}
-        if offset + limit < len(rows):
-            meta["next"] = {"offset": offset + limit, "link": "getData?offset=%d" % (offset + limit)}
-        return rows[offset : offset + limit], meta
-
     def do_getData(self, peer: Peer, params: Json, after: List[Callable[[], None]]) -> Json:
         transfer = self._transfer(params)
         if not transfer["completed"] and not params.get("partial"):
@@ -433,9 +389,6 @@ class FakeGateway:
     def do_getErrors(self, peer: Peer, params: Json, after: List[Callable[[], None]]) -> Json:
         rows, meta = self._page(self._transfer(params)["errors"], params)
         return {"success": True, "meta": meta, "errors": rows}
-
-    def do_getTransfer(self, peer: Peer, params: Json, after: List[Callable[[], None]]) -> Json:
-        return {"success": True, "transfer_id": params["transfer_id"], "completed": self._transfer(params)["completed"]}
 
     def do_getStatistics(self, peer: Peer, params: Json, after: List[Callable[[], None]]) -> Json:
         transfer = self._transfer(params)

@@ -55,17 +55,24 @@ class Calls(WithGateway):
             return answer
 
         wire = (
-            "initiateSession getConfiguration listSessions deleteSession pushTransfer getTransfer getData getErrors "
-            "getStatistics unsubscribe ack getEvents "
+            "initiateSession getConfiguration updateSession setSchemas listSessions deleteSession "
+            "pushTransfer planTransfer beginTransfer appendTransfer commitTransfer "
+            "getTransfer listTransfers getData getErrors getStatistics cancelTransfer retryTransfer resolveRecord "
+            "exportIdentities unsubscribe ack getEvents "
             "getIntegrations getTypes hello ping health stats drain rpc.discover"
         ).split()
         c = self.client()
         for name in wire:
             self.gateway.script[name] = note(name)
         results = [
-            c.initiate_session("local", [], name="n"), c.get_configuration("s"), c.list_sessions(limit=1),
-            c.delete_session("s", forget=True), c.push_transfer("s", "t", [{}], synchronous=True), c.get_transfer("t"),
-            c.get_data("t", limit=5, partial=True), c.get_errors(transfer_id="t"), c.get_statistics(session_id="s"),
+            c.initiate_session("local", [], name="n"), c.get_configuration("s"), c.update_session("s", label="l"),
+            c.set_schemas("s", [{"endgrate_type": "crm-deal"}]), c.list_sessions(limit=1),
+            c.delete_session("s", forget=True), c.push_transfer("s", "t", [{}], synchronous=True),
+            c.plan_transfer(plan_id="p", offset=250), c.begin_transfer("s", "t", freshness="force"),
+            c.append_transfer("t", 0, ({},)), c.commit_transfer("t", parts=1), c.get_transfer("t"),
+            c.list_transfers(state="open"), c.get_data("t", limit=5, partial=True), c.get_errors(transfer_id="t"),
+            c.get_statistics(session_id="s"), c.cancel_transfer("t"), c.retry_transfer("t", outcomes=("unsent",)),
+            c.resolve_record("t", "written", index=0, id="7"), c.export_identities("s", after="k"),
             c.unsubscribe("x"), c.ack("x", "c"), c.get_events("c", types=["data"], wait_ms=5), c.get_integrations(),
             c.get_types(), c.hello(client={}), c.ping(), c.health(), c.stats(), c.drain(), c.discover(),
         ]  # fmt: skip
@@ -74,6 +81,12 @@ class Calls(WithGateway):
         self.assertEqual(sent["initiateSession"], {"provider": "local", "schema": [], "name": "n"})
         self.assertEqual(sent["getData"], {"transfer_id": "t", "limit": 5, "partial": True})
         self.assertEqual(sent["getErrors"], {"transfer_id": "t"})
+        self.assertEqual(sent["updateSession"], {"session_id": "s", "label": "l"})
+        self.assertEqual(sent["planTransfer"], {"plan_id": "p", "offset": 250})
+        self.assertEqual(sent["appendTransfer"], {"transfer_id": "t", "seq": 0, "transfer_data": [{}]})
+        self.assertEqual(sent["retryTransfer"], {"transfer_id": "t", "outcomes": ["unsent"]})
+        resolved = {"transfer_id": "t", "resolution": "written", "index": 0, "id": "7"}
+        self.assertEqual(sent["resolveRecord"], resolved)
         self.assertEqual(sent["getEvents"], {"cursor": "c", "types": ["data"], "wait_ms": 5})
 
     def test_call_takes_params_by_name_and_as_a_mapping(self) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 from decimal import Decimal
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List
 from unittest import mock
 
 from real_gateway import BINARY, WHY_NOT, RealGateway
@@ -142,8 +142,7 @@ class Served(unittest.TestCase):
             for n in range(6):
                 pushed.append(client.push(session, "crm-contact", [{"data": {"first_name": "%d" % n}}]).id)
                 if n % 2:
-                    self.gateway.stop(signal.SIGKILL)
-                    threading.Timer(0.05, self.gateway.start).start()
+                    self.gateway.crash()
                 seen.append(events.next(20.0).data["transfer_id"])
         self.assertEqual(seen, pushed)
 
@@ -170,6 +169,147 @@ class Served(unittest.TestCase):
         ids = [row["id"] for transfer in transfers for row in transfer.data()]
         self.assertEqual(len(set(ids)), 30)
         self.assertNotIn(None, ids)
+
+    def test_parts_survive_kill_9_and_count_once(self) -> None:
+        client = self.client()
+        session = self.session(client)
+
+        def source() -> Iterator[Dict[str, Any]]:
+            for n in range(3000):
+                if n in (700, 1900):
+                    self.gateway.crash()
+                yield {"internal_id": "p%d" % n, "data": {"first_name": "Person %d" % n}}
+
+        transfer = client.push_parts(session, "crm-contact", source(), part_records=500)
+        rows = [(row["internal_id"], row["outcome"]) for row in transfer.data(page=1000)]
+        self.assertEqual(rows, [("p%d" % n, "created") for n in range(3000)])
+        self.assertEqual(len(list(client.transfers(session))), 1)
+
+    def test_parts_that_another_process_began_are_gone_on_with(self) -> None:
+        client = self.client()
+        session = self.session(client)
+        records = [{"internal_id": "p%d" % n, "data": {"first_name": "N%d" % n}} for n in range(50)]
+
+        def source() -> Iterator[Dict[str, Any]]:
+            yield from records[:30]
+            raise OSError("the source is gone")
+
+        with self.assertRaises(OSError):
+            client.push_parts(session, "crm-contact", source(), part_records=10, idempotency_key="k")
+        client.close(5.0)
+        self.gateway.stop()
+        self.gateway.start()
+        again = self.client()
+        (open_one,) = again.transfers(state="open")
+        # The third part was full and not yet sent: only then one more record would have been read.
+        self.assertEqual(open_one["parts"], 2)
+        transfer = again.push_parts(session, "crm-contact", records, part_records=10, idempotency_key="k")
+        self.assertEqual((transfer.id, len(list(transfer.data()))), (open_one["transfer_id"], 50))
+        with self.assertRaises(pushgate.PartConflict) as caught:
+            again.push_parts(session, "crm-contact", records[1:], part_records=10, idempotency_key="k")
+        self.assertEqual(caught.exception.open_transfer, transfer.id)
+
+    def test_what_was_begun_can_be_dropped(self) -> None:
+        client = self.client()
+        begun = client.begin_transfer(self.session(client), "crm-contact")["transfer_id"]
+        client.append_transfer(begun, 0, PUBLISHED)
+        with self.assertRaises(pushgate.InvalidParams):
+            client.append_transfer(begun, 2, PUBLISHED)
+        with self.assertRaises(pushgate.PartConflict):
+            client.append_transfer(begun, 0, PUBLISHED[:1])
+        self.assertTrue(client.transfer(begun).cancel())
+        self.assertEqual(list(client.transfers(state="open")), [])
+
+    def test_a_plan_is_what_applying_does_also_after_a_restart(self) -> None:
+        client = self.client()
+        session = self.session(client)
+        records = [{"internal_id": "p%d" % n, "data": {"first_name": "N%d" % n}} for n in range(600)]
+        client.push(session, "crm-contact", records[:200])
+        for record in records[:50]:
+            record["data"] = {"first_name": "changed"}
+        plan = client.plan(session, "crm-contact", iter(records), page=100)
+        actions = [row["action"] for row in plan]
+        self.assertEqual(actions, ["update"] * 50 + ["unchanged"] * 150 + ["create"] * 400)
+        self.assertEqual((plan.summary["update"], plan.summary["unchanged"], len(plan)), (50, 150, 600))
+        self.gateway.stop()
+        self.gateway.start()
+        found = self.client().planned(plan.id)
+        self.assertEqual([row["index"] for row in found], list(range(600)))
+        summary = found.apply().summary
+        self.assertEqual([summary[name] for name in ("updated", "unchanged", "created")], [50, 150, 400])
+        self.assertTrue(plan.apply().duplicate)
+
+    def test_what_changed_since_the_plan_is_refused(self) -> None:
+        client = self.client()
+        session = self.session(client)
+        client.push(session, "crm-contact", PUBLISHED)
+        plan = client.plan(session, "crm-contact", [{"internal_id": "Contact1", "data": {"first_name": "Robert"}}])
+        (row,) = plan
+        self.assertEqual(row["diff"], [{"field": "first_name", "from": "Bob", "to": "Robert"}])
+        client.push(session, "crm-contact", [{"internal_id": "Contact1", "data": {"first_name": "Rob"}}])
+        transfer = plan.apply()
+        self.assertEqual([row["id"] for row in transfer.data()], [None])
+        self.assertEqual([entry["error_type"] for entry in transfer.errors()], ["transfer_data"])
+
+    def test_what_was_refused_is_retried_under_the_session_as_it_is_now(self) -> None:
+        client = self.client()
+        session = self.session(client)
+        names = ["emial" if n % 5 else "email" for n in range(10)]
+        data = [{"first_name": "P", name: "%d@x.org" % n} for n, name in enumerate(names)]
+        records = [{"internal_id": "p%d" % n, "data": one} for n, one in enumerate(data)]
+        transfer = client.push(session, "crm-contact", records)
+        self.assertEqual(transfer.summary["refused"], 8)
+        client.update_session(session, unknown_properties="warn")
+        retry = transfer.retry()
+        self.assertEqual([row["internal_id"] for row in retry.data()], ["p%d" % n for n in range(10) if n % 5])
+        self.assertEqual(retry.summary["created"], 8)
+        self.assertEqual({entry["resolved"] for entry in transfer.errors()}, {True})
+        self.assertEqual(transfer.retry().summary["created"], 0)
+
+    def test_a_cancelled_transfer_ends_and_its_rest_can_be_sent(self) -> None:
+        client = self.client()
+        made = client.initiate_session("local", SCHEMAS, account="slow", settings={"latency_ms": 100})
+        records = [{"internal_id": "p%d" % n, "data": {"first_name": "N%d" % n}} for n in range(5000)]
+        transfer = client.push(made["session_id"], "crm-contact", records, wait=False)
+        self.assertTrue(transfer.cancel())
+        summary = transfer.wait(20.0).summary
+        self.assertGreater(summary["unsent"], 0)
+        self.assertEqual(list(transfer.errors()), [])
+        client.update_session(made["session_id"], settings={})
+        self.assertEqual(transfer.retry().summary["created"], summary["unsent"])
+
+    def test_an_uncertain_record_is_resolved(self) -> None:
+        client = self.client()
+        faults = [{"fault": "lose_answer", "operation": "write", "times": 1}]
+        made = client.initiate_session("local", SCHEMAS, account="blind", settings={"class": "blind", "faults": faults})
+        transfer = client.push(made["session_id"], "crm-contact", [{"internal_id": "b", "data": {"first_name": "B"}}])
+        self.assertEqual([row["outcome"] for row in transfer.data()], ["uncertain"])
+        self.assertEqual(transfer.resolve("written", internal_id="b", id="101"), (1, 0, None))
+        self.assertEqual([(row["id"], row["outcome"]) for row in transfer.data()], [("101", "updated")])
+        self.assertEqual({row["id"] for row in client.identities(made["session_id"])}, {"101"})
+        with self.assertRaises(pushgate.RecordNotFound):
+            transfer.resolve("not_written", index=5)
+
+    def test_identities_are_brought_along_and_read_back(self) -> None:
+        client = self.client()
+        session = self.session(client)
+        pairs = {"c%05d" % n: str(n + 1) for n in range(12_000)}
+        self.assertEqual(client.import_identities(session, "crm-company", pairs)["imported"], 12_000)
+        rows = client.identities(session, "crm-company", page=5000)
+        self.assertEqual({row["internal_id"]: row["id"] for row in rows}, pairs)
+        with self.assertRaises(pushgate.InvalidParams):
+            client.import_identities(session, "crm-company", [("c00000", "2")])
+        kept = client.import_identities(session, "crm-company", [("c00000", "2")], on_conflict="keep")
+        self.assertEqual(kept["conflicts"], [{"internal_id": "c00000", "id": "2", "known_id": "1"}])
+
+    def test_under_ledger_an_identical_push_makes_no_call(self) -> None:
+        client = self.client()
+        session = self.session(client)
+        client.push(session, "crm-contact", PUBLISHED, freshness="ledger")
+        before = client.stats()["exchanges"]
+        rows = list(client.push(session, "crm-contact", PUBLISHED, freshness="ledger", max_age=60).data())
+        self.assertEqual([(row["outcome"], row["basis"]) for row in rows], [("unchanged", "ledger")] * 2)
+        self.assertEqual(client.stats()["exchanges"], before)
 
     def test_a_named_consumer_goes_on_in_another_process_after_a_restart(self) -> None:
         client = self.client()

@@ -13,7 +13,8 @@ from fake_gateway import FakeGateway
 
 import pushgate
 from pushgate._connect import Backoff, allowance, connect_unix, default_socket, resolve
-from pushgate._push import CUT, Cutter, Part, add_statistics, cut_for, mint_key, next_offset, part_key
+from pushgate._paging import next_offset
+from pushgate._push import CUT, Cutter, Part, add_statistics, cut_for, mint_key, part_key
 
 
 class Keys(unittest.TestCase):
@@ -150,9 +151,11 @@ class Addresses(unittest.TestCase):
                 connect_unix(path)
 
     def test_calls_that_wait_on_purpose_get_more_time(self) -> None:
-        self.assertEqual(allowance({"synchronous": True}), 300)
-        self.assertEqual(allowance({"wait_ms": 1500}), 1.5)
-        self.assertEqual(allowance({"synchronous": False}), 0)
+        self.assertEqual(allowance("pushTransfer", {"synchronous": True}), 300)
+        self.assertEqual(allowance("getEvents", {"wait_ms": 1500}), 1.5)
+        self.assertEqual(allowance("pushTransfer", {"synchronous": False}), 0)
+        self.assertEqual(allowance("planTransfer", {"session_id": "s"}), 300)
+        self.assertEqual(allowance("planTransfer", {"plan_id": "p"}), 0)
 
 
 class Patience(unittest.TestCase):

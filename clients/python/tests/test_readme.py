@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from unittest import mock
 from fake_gateway import FakeGateway
 from real_gateway import BINARY, WHY_NOT, RealGateway
 from test_client import FAKE
+from test_wire import PROTOCOL
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 README = os.path.join(HERE, os.pardir, "README.md")
@@ -36,7 +38,7 @@ class Examples(unittest.TestCase):
                 if block.group(2) is not None:
                     self.assertEqual(said.getvalue(), block.group(2), "README.md:%d" % line)
                     checked += 1
-        self.assertGreaterEqual(checked, 5)
+        self.assertGreaterEqual(checked, 12)
 
     def test_they_hold_with_the_gateway_of_the_tests(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +46,14 @@ class Examples(unittest.TestCase):
             with open(binary, "w") as out:
                 out.write('#!/bin/sh\nexec %s %s "$@"\n' % (sys.executable, FAKE))
             os.chmod(binary, 0o755)
-            self.run_all(FakeGateway(), binary)
+            gateway = FakeGateway()
+            self.run_all(gateway, binary)
+        definition = os.path.join(PROTOCOL, "openrpc.json")
+        if os.path.exists(definition):
+            with open(definition, encoding="utf-8") as text:
+                methods = {method["name"] for method in json.load(text)["methods"]}
+            called = {method for method, _ in gateway.calls}
+            self.assertEqual(methods - called, set(), "no example makes these calls")
 
     @unittest.skipUnless(BINARY, WHY_NOT)
     def test_they_hold_with_the_real_gateway(self) -> None:

@@ -14,10 +14,24 @@ from . import _errors
 from ._client import Client
 from ._errors import *  # noqa: F403
 from ._events import Event
+from ._options import PartsOptions, PushOptions, RecordOptions
+from ._plan import Plan
 from ._push import mint_key
 from ._subscription import Subscription
-from ._transfer import Transfer
+from ._transfer import Resolution, Transfer
 from ._version import __version__
 
-__all__ = ["Client", "Event", "Subscription", "Transfer", "__version__", "mint_key"]
+__all__ = [
+    "Client",
+    "Event",
+    "PartsOptions",
+    "Plan",
+    "PushOptions",
+    "RecordOptions",
+    "Resolution",
+    "Subscription",
+    "Transfer",
+    "__version__",
+    "mint_key",
+]
 __all__ += _errors.__all__

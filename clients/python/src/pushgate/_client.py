@@ -13,19 +13,28 @@ import threading
 import time
 import warnings
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Set, Type
 
 from . import _version
 from ._connect import Backoff, Path, Spawn, allowance, resolve
-from ._connection import Connection, OnNotification, OnResult, log
+from ._connection import Connection, log
 from ._errors import ClientClosed, ConnectFailed, ConnectionLost, PushgateError
 from ._events import From
-from ._methods import Methods
-from ._protocol import MAX_LINE
-from ._push import Cutter, Part, cut_for, mint_key, part_key
+from ._job import Job, PartsJob, check_records
+from ._lists import Lists
+from ._options import given
+from ._plan import Plan
+from ._protocol import MAX_LINE, encode
+from ._push import Cutter, Part, cut_for
+from ._route import OnNotification, OnResult
 from ._subscription import Subscription
-from ._transfer import Progress, Tap, Transfer
+from ._transfer import Progress, Transfer
 from ._transport import Pipes, connect
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._options import PartsOptions, PushOptions, RecordOptions
 
 __all__ = ["Client", "hello_params"]
 
@@ -42,7 +51,7 @@ def hello_params(token: Optional[str]) -> Dict[str, Any]:
     return params
 
 
-class Client(Methods[Any]):
+class Client(Lists):
     """A connection to a gateway that comes back by itself; thread-safe.
 
     - `socket`: the path of the gateway's socket; by default `PUSHGATE_SOCKET`, else `$XDG_RUNTIME_DIR/pushgate.sock`,
@@ -131,7 +140,7 @@ class Client(Methods[Any]):
         if threading.current_thread() is connection.reader:
             raise RuntimeError("a call from inside on_notification would wait for itself")
         if timeout is None and self.timeout is not None:
-            timeout = self.timeout + allowance(params)
+            timeout = self.timeout + allowance(method, params)
         return connection.call(method, params, raw, timeout, on_result)
 
     def _repeat(
@@ -140,12 +149,13 @@ class Client(Methods[Any]):
         params: Mapping[str, Any],
         raw: Optional[Mapping[str, bytes]] = None,
         prepare: Optional[Callable[[Connection], None]] = None,
+        timeout: Optional[float] = None,
     ) -> Any:
         """A call that is safe to make twice, until it gets through or patience ends."""
         backoff = Backoff(self.reconnect)
         while True:
             try:
-                return self._call(method, params, raw, None, prepare)
+                return self._call(method, params, raw, timeout, prepare)
             except PushgateError as error:
                 self._pause(backoff, error)
 
@@ -179,7 +189,7 @@ class Client(Methods[Any]):
         timeout: Optional[float] = None,
         progress: Optional[Progress] = None,
         idempotency_key: Optional[str] = None,
-        **options: Any,
+        **options: "Unpack[PushOptions]",
     ) -> Transfer:
         """Pushes records and, with `wait`, returns when every one of them is done.
 
@@ -193,38 +203,94 @@ class Client(Methods[Any]):
         the parts that were taken before it in `accepted`.
 
         `timeout` is for waiting (None: as long as it takes), `progress` is called with (finished, total) in this
-        thread, also by a later `Transfer.wait`. Further options go to `pushTransfer` as they are.
+        thread, also by a later `Transfer.wait`. The further options are those of `PushOptions`.
         """
-        if isinstance(records, (str, bytes, Mapping)):
-            raise TypeError("records is a list, or another iterable, of items")
-        key = idempotency_key or mint_key()
-        params = dict(options, session_id=session_id, endgrate_type=endgrate_type)
-        tap = Tap() if progress is not None else None
-        if tap is not None:
-            params.setdefault("progress_token", "progress-" + key)
-        parts: List[Part] = []
-        duplicate = True
+        check_records(records)
+        job = Job(dict(options, session_id=session_id, endgrate_type=endgrate_type), idempotency_key, progress)
         try:
-            cutter = Cutter(cut_for(self._max_line))
-            for number, cut in enumerate(cutter.parts(records)):
-                params["idempotency_key"] = part_key(key, number)
-                listen = self._listener(str(params.get("progress_token")), tap)
-                result = self._repeat("pushTransfer", params, {"transfer_data": cut.text}, listen)
-                first = sum(part.count or 0 for part in parts)
-                parts.append(Part.accepted(result, cut.count, first))
-                duplicate = duplicate and result.get("duplicate") is True
+            for cut in Cutter(cut_for(self._max_line)).parts(records):
+                raw = {"transfer_data": cut.text}
+                job.accepted(self._repeat("pushTransfer", job.call(), raw, job.listen), cut.count)
         except PushgateError as error:
-            error.accepted = [part.transfer_id for part in parts]
+            error.accepted = job.ids
             raise
-        transfer = Transfer(self, parts, key, duplicate, tap)
+        return self._pushed(job, wait, timeout, progress)
+
+    def push_parts(
+        self,
+        session_id: str,
+        endgrate_type: str,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        part_records: int = 1000,
+        wait: bool = True,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+        idempotency_key: Optional[str] = None,
+        **options: "Unpack[PartsOptions]",
+    ) -> Transfer:
+        """As `push`, but one transfer whatever its size: its records travel in parts, and it begins when all are there.
+
+        `records` may be a generator over a source of any length: one part of at most `part_records` is in memory at a
+        time, and it is on the gateway's disk before the next one is read. Nothing reaches the provider before the last.
+
+        If the connection breaks, the part under way is sent again, which is harmless. With an `idempotency_key` of
+        your own the whole call may be made again by another process, with the same records: parts that are there
+        already are recognised. If it fails, `open_transfer` of the error names what was begun; it ends by itself after
+        24 hours, `client.transfer(error.open_transfer).cancel()` ends it now. If the source itself raises and the key
+        was minted here, it is cancelled at once.
+        """
+        check_records(records)
+        named = dict(options, session_id=session_id, endgrate_type=endgrate_type)
+        job = PartsJob(named, idempotency_key, progress)
+        try:
+            job.begun(self._repeat("beginTransfer", job.begin()))
+            for cut in Cutter(cut_for(self._max_line), part_records).parts(records):
+                self._repeat("appendTransfer", job.append(cut), {"transfer_data": cut.text})
+            job.committed(self._repeat("commitTransfer", job.commit(), None, job.listen))
+        except PushgateError as error:
+            error.open_transfer = job.transfer_id
+            raise
+        except Exception:
+            self._drop(job)
+            raise
+        return self._pushed(job, wait, timeout, progress)
+
+    def _drop(self, job: PartsJob) -> None:
+        """Nobody can go on with this transfer: its key dies with the call."""
+        if job.transfer_id is not None and not job.is_resumable:
+            try:
+                self._call("cancelTransfer", {"transfer_id": job.transfer_id})
+            except PushgateError as error:
+                log.debug("an open transfer was left behind: %s", error)
+
+    def _pushed(self, job: Job, wait: bool, timeout: Optional[float], progress: Optional[Progress]) -> Transfer:
+        transfer = Transfer(self, job.parts, job.key, job.duplicate, job.tap)
         return transfer.wait(timeout, progress) if wait else transfer
 
-    @staticmethod
-    def _listener(token: str, tap: Optional[Tap]) -> Optional[Callable[[Connection], None]]:
-        if tap is None:
-            return None
-        route = tap
-        return lambda connection: connection.listen(token, route)
+    def plan(
+        self,
+        session_id: str,
+        endgrate_type: str,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        page: int = 250,
+        timeout: Optional[float] = None,
+        **options: "Unpack[RecordOptions]",
+    ) -> Plan:
+        """What a push of these records would do; nothing is written at the provider. `Plan.apply` does it.
+
+        The records go in one call, so they have to fit a line (16 MiB), else RequestTooLarge. The gateway looks at
+        each of them at the provider: `timeout` is for that (by default the client's, and 300 s on top).
+        """
+        check_records(records)
+        params = given(options, session_id=session_id, endgrate_type=endgrate_type, limit=page)
+        raw = {"transfer_data": encode(list(records))}
+        return Plan(self, self._repeat("planTransfer", params, raw, timeout=timeout), page)
+
+    def planned(self, plan_id: str, page: int = 250) -> Plan:
+        """A plan that was made earlier, perhaps by another process. Raises PlanNotFound after its hour."""
+        return Plan(self, self._repeat("planTransfer", {"plan_id": plan_id, "limit": page}), page)
 
     def transfer(self, transfer_id: str) -> Transfer:
         """A transfer of an earlier push, by its id."""
@@ -247,9 +313,9 @@ class Client(Methods[Any]):
         options go to `subscribe` as they are; with `ack="explicit"` the gateway stops sending at `window` events that
         were not acknowledged.
         """
-        selection = {"session_id": session_id, "transfer_id": transfer_id, "types": list(types) if types else None}
-        given = {name: value for name, value in selection.items() if value is not None}
-        subscription = Subscription(self, {**given, **options}, from_)
+        told = list(types) if types else None
+        selection = given(options, session_id=session_id, transfer_id=transfer_id, types=told)
+        subscription = Subscription(self, selection, from_)
         with self._lock:
             self._subscriptions.add(subscription)
         try:

@@ -116,10 +116,11 @@ def is_passing(error: PushgateError) -> bool:
     return isinstance(error, (ShuttingDown, Overloaded, TooManyConnections))
 
 
-def allowance(params: Mapping[str, Any]) -> float:
+def allowance(method: str, params: Mapping[str, Any]) -> float:
     """Seconds that the gateway may take on purpose before it answers, on top of any timeout."""
     extra = 0.0
-    if params.get("synchronous") is True:
+    # A plan that is made, not only read, asks the provider for every record.
+    if params.get("synchronous") is True or (method == "planTransfer" and "plan_id" not in params):
         extra += 300.0
     wait = params.get("wait_ms")
     if isinstance(wait, (int, float)):

@@ -8,19 +8,17 @@ connection is never revived, the client makes a new one.
 import logging
 import threading
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 from weakref import WeakValueDictionary
 
 from ._errors import CallTimeout, ConnectionLost, ParseError, PushgateError, RequestTooLarge
 from ._protocol import MAX_IN_FLIGHT, Message, Notification, Protocol, Reply, Unmatched, Violation
+from ._route import OnNotification, OnResult, Route
 from ._transport import Transport, WriteTimeout
 
 __all__ = ["Connection", "log"]
 
 log = logging.getLogger("pushgate")
-
-OnResult = Callable[[Any], None]
-OnNotification = Callable[[str, Dict[str, Any]], None]
 
 
 class _Call:
@@ -31,16 +29,6 @@ class _Call:
         self.result: Any = None
         self.error: Optional[PushgateError] = None
         self.on_result = on_result
-
-
-class Route:
-    """Who hears the notifications of one subscription or one progress token."""
-
-    def notified(self, method: str, params: Dict[str, Any], size: int) -> None:
-        raise NotImplementedError
-
-    def lost(self, subscription: str) -> None:
-        """The connection that carried this subscription is over."""
 
 
 class Connection:

@@ -60,7 +60,9 @@ class PushgateError(Exception):
     `code` is the number on the wire (None for an error of the client itself), `name` the stable word for it,
     `retryable` whether the same call may work later, `retry_after_ms` how long to wait first (None: not said),
     `details` what the gateway added, `request_id` the gateway's id of the call for its log.
-    `accepted` holds the transfer ids that a `push` had been given before it failed; they are safe.
+    `accepted` holds the transfer ids that a `push` had been given before it failed; they are safe. `open_transfer` is
+    the id of the transfer that a `push_parts` had begun and not committed when it failed: it can be gone on with under
+    the same idempotency key, or cancelled.
     """
 
     code: Optional[int] = None
@@ -90,6 +92,7 @@ class PushgateError(Exception):
         self.details = details
         self.request_id = request_id
         self.accepted: List[str] = []
+        self.open_transfer: Optional[str] = None
 
     def __str__(self) -> str:
         label = self.name if self.code is None else "%s (%d)" % (self.name, self.code)

@@ -20,7 +20,7 @@ from collections import OrderedDict, deque
 from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 from urllib.parse import parse_qsl
 
-from ._push import next_offset
+from ._paging import next_offset
 
 __all__ = ["MAX_QUEUED", "MAX_QUEUED_BYTES", "Event", "Feed", "Fetch", "From", "Ref"]
 

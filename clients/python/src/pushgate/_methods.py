@@ -6,15 +6,11 @@ out of the call. What comes back is the `result` as parsed JSON.
 
 from typing import Any, Dict, Generic, List, Mapping, Optional, Sequence, TypeVar
 
+from ._options import given
+
 __all__ = ["Methods"]
 
 R = TypeVar("R")
-
-
-def _given(members: Mapping[str, Any], **optional: Any) -> Dict[str, Any]:
-    params = {name: value for name, value in optional.items() if value is not None}
-    params.update(members)
-    return params
 
 
 class Methods(Generic[R]):
@@ -35,41 +31,121 @@ class Methods(Generic[R]):
 
     def initiate_session(self, provider: str, schema: Sequence[Mapping[str, Any]], **members: Any) -> R:
         """Makes a session, or with `name` gets the one of that name: `{success, session_id, created}`."""
-        return self.call("initiateSession", _given(members, provider=provider, schema=list(schema)))
+        return self.call("initiateSession", given(members, provider=provider, schema=list(schema)))
 
     def get_configuration(self, session_id: str, **members: Any) -> R:
         """Provider, schemas and mapping of a session."""
-        return self.call("getConfiguration", _given(members, session_id=session_id))
+        return self.call("getConfiguration", given(members, session_id=session_id))
 
-    def list_sessions(self, **members: Any) -> R:
-        return self.call("listSessions", members)
+    def update_session(self, session_id: str, **members: Any) -> R:
+        """Changes what a session does (`mapping`, `freshness`, `label`, …); what is left out stays as it is."""
+        return self.call("updateSession", given(members, session_id=session_id))
+
+    def set_schemas(self, session_id: str, schema: Sequence[Mapping[str, Any]], **members: Any) -> R:
+        """Gives a session other schemas, in place of those before."""
+        return self.call("setSchemas", given(members, session_id=session_id, schema=list(schema)))
+
+    def list_sessions(self, *, limit: Optional[int] = None, offset: Optional[int] = None, **members: Any) -> R:
+        """One page; `sessions` walks over all."""
+        return self.call("listSessions", given(members, limit=limit, offset=offset))
 
     def delete_session(self, session_id: str, **members: Any) -> R:
         """Removes a session and its data; `forget=True` the remembered identities too."""
-        return self.call("deleteSession", _given(members, session_id=session_id))
+        return self.call("deleteSession", given(members, session_id=session_id))
 
     # -- pushing --
 
     def push_transfer(
-        self, session_id: str, endgrate_type: str, transfer_data: Sequence[Mapping[str, Any]], **members: Any
+        self,
+        session_id: Optional[str] = None,
+        endgrate_type: Optional[str] = None,
+        transfer_data: Optional[Sequence[Mapping[str, Any]]] = None,
+        *,
+        plan_id: Optional[str] = None,
+        **members: Any,
     ) -> R:
         """The bare call: `{success, transfer_id, statistics, event_cursor, duplicate?}`.
 
-        `push` is usually what is wanted: it cuts, repeats safely and waits.
+        `push` is usually what is wanted: it cuts, repeats safely and waits; for a plan, `Plan.apply`.
         """
-        required = _given(
-            members, session_id=session_id, endgrate_type=endgrate_type, transfer_data=list(transfer_data)
+        return self.call("pushTransfer", given(members, **_records(session_id, endgrate_type, transfer_data, plan_id)))
+
+    def plan_transfer(
+        self,
+        session_id: Optional[str] = None,
+        endgrate_type: Optional[str] = None,
+        transfer_data: Optional[Sequence[Mapping[str, Any]]] = None,
+        *,
+        plan_id: Optional[str] = None,
+        **members: Any,
+    ) -> R:
+        """The bare call, to make a plan or to read a page of one; `plan` and `planned` walk over all pages."""
+        return self.call("planTransfer", given(members, **_records(session_id, endgrate_type, transfer_data, plan_id)))
+
+    def begin_transfer(self, session_id: str, endgrate_type: str, **members: Any) -> R:
+        """The bare call: `{success, transfer_id, parts, duplicate?}`; `push_parts` does all three."""
+        return self.call("beginTransfer", given(members, session_id=session_id, endgrate_type=endgrate_type))
+
+    def append_transfer(
+        self, transfer_id: str, seq: int, transfer_data: Sequence[Mapping[str, Any]], **members: Any
+    ) -> R:
+        """Part `seq`, counted from 0 without holes. The same part may be sent again."""
+        params = given(members, transfer_id=transfer_id, seq=seq, transfer_data=list(transfer_data))
+        return self.call("appendTransfer", params)
+
+    def commit_transfer(self, transfer_id: str, *, parts: Optional[int] = None, **members: Any) -> R:
+        """All parts are there: the transfer begins. What `push_transfer` answers."""
+        return self.call("commitTransfer", given(members, transfer_id=transfer_id, parts=parts))
+
+    def list_transfers(
+        self,
+        *,
+        session_id: Optional[str] = None,
+        endgrate_type: Optional[str] = None,
+        state: Optional[str] = None,
+        limit: Optional[int] = None,
+        offset: Optional[int] = None,
+        **members: Any,
+    ) -> R:
+        """One page, newest first; `transfers` walks over all."""
+        params = given(
+            members, session_id=session_id, endgrate_type=endgrate_type, state=state, limit=limit, offset=offset
         )
-        return self.call("pushTransfer", required)
+        return self.call("listTransfers", params)
+
+    def cancel_transfer(self, transfer_id: str, **members: Any) -> R:
+        """Nothing more of it is sent: `{success, transfer_id, cancelled, state}`."""
+        return self.call("cancelTransfer", given(members, transfer_id=transfer_id))
+
+    def retry_transfer(self, transfer_id: str, *, outcomes: Optional[Sequence[str]] = None, **members: Any) -> R:
+        """A new transfer of what failed: what `push_transfer` answers, with `retry_of` and `records`."""
+        told = None if outcomes is None else list(outcomes)
+        return self.call("retryTransfer", given(members, transfer_id=transfer_id, outcomes=told))
+
+    def resolve_record(
+        self,
+        transfer_id: str,
+        resolution: str,
+        *,
+        index: Optional[int] = None,
+        internal_id: Optional[str] = None,
+        id: Optional[str] = None,
+        **members: Any,
+    ) -> R:
+        """Says what became of an `uncertain` record, or of all: `{success, resolved, remaining, retry?, …}`."""
+        params = given(
+            members, transfer_id=transfer_id, resolution=resolution, index=index, internal_id=internal_id, id=id
+        )
+        return self.call("resolveRecord", params)
 
     def get_transfer(self, transfer_id: str, **members: Any) -> R:
-        return self.call("getTransfer", _given(members, transfer_id=transfer_id))
+        return self.call("getTransfer", given(members, transfer_id=transfer_id))
 
     def get_data(
         self, transfer_id: str, *, limit: Optional[int] = None, offset: Optional[int] = None, **members: Any
     ) -> R:
         """One page of results in the order pushed."""
-        return self.call("getData", _given(members, transfer_id=transfer_id, limit=limit, offset=offset))
+        return self.call("getData", given(members, transfer_id=transfer_id, limit=limit, offset=offset))
 
     def get_errors(
         self,
@@ -81,22 +157,37 @@ class Methods(Generic[R]):
         **members: Any,
     ) -> R:
         """One page of the error log."""
-        params = _given(members, transfer_id=transfer_id, session_id=session_id, limit=limit, offset=offset)
+        params = given(members, transfer_id=transfer_id, session_id=session_id, limit=limit, offset=offset)
         return self.call("getErrors", params)
 
     def get_statistics(
         self, *, transfer_id: Optional[str] = None, session_id: Optional[str] = None, **members: Any
     ) -> R:
-        return self.call("getStatistics", _given(members, transfer_id=transfer_id, session_id=session_id))
+        return self.call("getStatistics", given(members, transfer_id=transfer_id, session_id=session_id))
+
+    # -- identities; `import_identities` is in the clients themselves, since it may be several calls --
+
+    def export_identities(
+        self,
+        session_id: str,
+        *,
+        endgrate_type: Optional[str] = None,
+        limit: Optional[int] = None,
+        after: Optional[str] = None,
+        **members: Any,
+    ) -> R:
+        """One page of which provider record each internal id is; `identities` walks over all."""
+        params = given(members, session_id=session_id, endgrate_type=endgrate_type, limit=limit, after=after)
+        return self.call("exportIdentities", params)
 
     # -- events --
 
     def unsubscribe(self, subscription: str, **members: Any) -> R:
-        return self.call("unsubscribe", _given(members, subscription=subscription))
+        return self.call("unsubscribe", given(members, subscription=subscription))
 
     def ack(self, subscription: str, cursor: str, **members: Any) -> R:
         """The bare call; `Subscription.ack` knows both arguments."""
-        return self.call("ack", _given(members, subscription=subscription, cursor=cursor))
+        return self.call("ack", given(members, subscription=subscription, cursor=cursor))
 
     def get_events(
         self,
@@ -110,7 +201,7 @@ class Methods(Generic[R]):
         **members: Any,
     ) -> R:
         """A page of the log: `{events, cursor, oldest, latest, gap}`; `wait_ms` waits for the first one."""
-        params = _given(
+        params = given(
             members,
             cursor=cursor,
             session_id=session_id,
@@ -149,3 +240,14 @@ class Methods(Generic[R]):
     def discover(self, **members: Any) -> R:
         """The OpenRPC document of the gateway."""
         return self.call("rpc.discover", members)
+
+
+def _records(
+    session_id: Optional[str],
+    endgrate_type: Optional[str],
+    transfer_data: Optional[Sequence[Mapping[str, Any]]],
+    plan_id: Optional[str],
+) -> Dict[str, Any]:
+    """Records of a session, or those of a plan."""
+    records = None if transfer_data is None else list(transfer_data)
+    return {"session_id": session_id, "endgrate_type": endgrate_type, "transfer_data": records, "plan_id": plan_id}

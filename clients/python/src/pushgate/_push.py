@@ -1,4 +1,4 @@
-"""What a push is made of, without I/O: keys, parts, paging and adding up.
+"""What a push is made of, without I/O: keys, parts and adding up.
 
 A push is one `pushTransfer` call as long as its line fits. A longer one is cut into several transfers, each with a key
 of its own derived from the first, so that a repeat after a lost connection finds every part again.
@@ -20,7 +20,6 @@ __all__ = [
     "add_summaries",
     "cut_for",
     "mint_key",
-    "next_offset",
     "part_key",
 ]
 
@@ -62,10 +61,11 @@ def part_key(key: str, number: int) -> str:
 
 
 class Cutter:
-    """Gathers encoded records until a line is full."""
+    """Gathers encoded records until a line is full, or holds `most` of them."""
 
-    def __init__(self, limit: int = CUT) -> None:
+    def __init__(self, limit: int = CUT, most: Optional[int] = None) -> None:
         self._limit = limit
+        self._most = most
         self._records: List[bytes] = []
         self._size = 2
         self.count = 0
@@ -74,11 +74,14 @@ class Cutter:
     def add(self, record: Any) -> Optional["Cut"]:
         """Gathers a record; the part before it, if this one no longer fits."""
         encoded = encode(record)
-        full = self.cut() if self._records and self._size + len(encoded) + 1 > self._limit else None
+        full = self.cut() if self._is_full(len(encoded)) else None
         self._records.append(encoded)
         self._size += len(encoded) + 1
         self.count += 1
         return full
+
+    def _is_full(self, size: int) -> bool:
+        return self.count > 0 and (self._size + size + 1 > self._limit or self.count == self._most)
 
     def cut(self) -> "Cut":
         """What has been gathered, as the JSON text of `transfer_data`."""
@@ -146,20 +149,6 @@ class Part:
         self.finished = finished
         self.total = max(self.total, total)
         return True
-
-
-def next_offset(page: Mapping[str, Any], offset: int, rows: int) -> Optional[int]:
-    """Where the page after this one begins, None after the last."""
-    meta = page.get("meta")
-    following = meta.get("next") if isinstance(meta, dict) else None
-    if following is None:
-        return None
-    if isinstance(following, dict) and isinstance(following.get("offset"), int):
-        after: int = following["offset"]
-    else:
-        after = offset + rows
-    # A page that does not move on would be read for ever.
-    return after if after > offset else None
 
 
 def add_statistics(parts: List[Dict[str, Any]]) -> Dict[str, Any]:

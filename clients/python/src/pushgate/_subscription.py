@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Type
 
 from ._connect import Backoff
-from ._connection import Connection, Route
+from ._connection import Connection
 from ._errors import CallTimeout, ClientClosed, ConnectionLost, ConsumerBusy, PushgateError, SubscriptionNotFound
 from ._events import Event, Feed, Fetch, From, Ref
+from ._route import Route
 
 if TYPE_CHECKING:
     from ._client import Client

@@ -1,57 +1,26 @@
 """What a push gives back, for the blocking client."""
 
-import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
-from ._connection import Route
-from ._push import Part, add_statistics, add_summaries, next_offset
+from ._errors import RecordNotFound
+from ._job import Job, Pushed, Resolving
+from ._paging import Pages
+from ._push import Part, add_statistics
+from ._route import Tap
 
 if TYPE_CHECKING:
     from ._client import Client
     from ._subscription import Subscription
 
-__all__ = ["Progress", "Transfer"]
+__all__ = ["Progress", "Resolution", "Transfer"]
 
 Progress = Callable[[int, int], None]
 """Called with (records finished, records in all) in the thread that waits."""
 
 
-class Tap(Route):
-    """Hears the progress of a push on the connection that made it, from before the call until somebody waits.
-
-    Only the newest value of a transfer is kept: a callback wants to know where things stand, not how they got there.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._newest: Dict[str, Dict[str, Any]] = {}
-        self._target: Optional["Subscription"] = None
-
-    def notified(self, method: str, params: Dict[str, Any], size: int) -> None:
-        value = params.get("value")
-        with self._lock:
-            if isinstance(value, dict):
-                self._newest[str(value.get("transfer_id"))] = params
-            target = self._target
-        if target is not None:
-            target.notified(method, params, size)
-
-    def attach(self, target: "Subscription") -> None:
-        """From now on progress arrives between the events of `target`, beginning with what is known already."""
-        with self._lock:
-            self._target = target
-            known = list(self._newest.values())
-        for params in known:
-            target.notified("$/progress", params, 0)
-
-
-class Transfer:
-    """A push that was accepted: every record of it is on the gateway's disk.
-
-    It is one transfer, or several if the push was too long for one line; they are read here as one, with indexes that
-    count through.
-    """
+class Transfer(Pushed):
+    __doc__ = Pushed.__doc__
 
     def __init__(
         self,
@@ -61,36 +30,10 @@ class Transfer:
         duplicate: bool = False,
         tap: Optional[Tap] = None,
     ) -> None:
+        super().__init__(parts, key, duplicate, tap)
         self._client = client
-        self._parts = parts
-        self._tap = tap
-        self._reported: Optional[Tuple[int, int]] = None
-        self.idempotency_key = key
-        """The key of the push; None for a transfer that was looked up by its id."""
-        self.duplicate = duplicate
-        """The gateway had this push already: it answered with the transfer of the first time."""
 
-    @property
-    def id(self) -> str:
-        """The transfer id; of a push that was cut, the first (see `ids`)."""
-        return self._parts[0].transfer_id
-
-    @property
-    def ids(self) -> List[str]:
-        return [part.transfer_id for part in self._parts]
-
-    @property
-    def completed(self) -> bool:
-        """Whether this object has seen the end of it; `wait` looks."""
-        return all(part.completion is not None for part in self._parts)
-
-    @property
-    def summary(self) -> Dict[str, int]:
-        """Records by outcome (`created`, `updated`, …) from the `completed` event; {} if it was not seen."""
-        return add_summaries(self._parts)
-
-    def __repr__(self) -> str:
-        return "<Transfer %s%s>" % (", ".join(self.ids), " completed" if self.completed else "")
+    # -- waiting --
 
     def wait(self, timeout: Optional[float] = None, progress: Optional[Progress] = None) -> "Transfer":
         """Returns itself once every record is done, well or badly. Listens to the transfer's events, does not poll.
@@ -109,9 +52,8 @@ class Transfer:
         with self._watch(part, progress is not None) as events:
             if self._tap is not None and progress is not None:
                 self._tap.attach(events)
-            if part.event_cursor is None and self._look(part):
-                self._report(progress)
-                return
+            if part.event_cursor is None:
+                self._look(part)
             while part.completion is None:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 event = events.next(left)
@@ -125,37 +67,27 @@ class Transfer:
         self._report(progress)
 
     def _watch(self, part: Part, progress: bool) -> "Subscription":
-        types = ["completed", "progress"] if progress else ["completed"]
-        start: Any = "latest" if part.event_cursor is None else {"cursor": part.event_cursor}
-        return self._client.subscribe(transfer_id=part.transfer_id, types=types, from_=start)
+        return self._client.subscribe(**self._watching(part, progress))
 
-    def _progressed(self, waited: Part, value: Any) -> bool:
-        """A value names its transfer; parts of one push move on at the same time."""
-        named = value.get("transfer_id") if isinstance(value, dict) else None
-        owner = next((part for part in self._parts if part.transfer_id == named), waited)
-        return owner.progressed(value)
-
-    def _look(self, part: Part) -> bool:
+    def _look(self, part: Part) -> None:
         """Asks instead of listening, for where the end may have been before."""
         statistics = self._client._repeat("getStatistics", {"transfer_id": part.transfer_id})
         if isinstance(statistics, dict) and statistics.get("completed") is True:
             part.complete({})
-        return part.completion is not None
 
     def _report(self, progress: Optional[Progress]) -> None:
-        """Each state once: the last one comes by its token and by the end of the transfer."""
-        state = sum(part.finished for part in self._parts), sum(part.total for part in self._parts)
-        if progress is not None and state != self._reported:
-            self._reported = state
-            progress(*state)
+        news = self._news() if progress is not None else None
+        if progress is not None and news is not None:
+            progress(*news)
+
+    # -- results --
 
     def data(self, page: int = 250, **params: Any) -> Iterator[Dict[str, Any]]:
-        """One row a record, in the order pushed: `{id, internal_id?, data, associations}`; a failed one has
-        `id: None`. Reads `page` rows at a time as they are asked for. Before the end it raises TransferNotCompleted,
-        unless `partial=True` is passed."""
+        """One row a record, in the order pushed: `{id, internal_id?, data, associations, outcome?, …}`; a failed one
+        has `id: None`. Reads `page` rows at a time as they are asked for. Before the end it raises
+        TransferNotCompleted, unless `partial=True` is passed."""
         for part in self._parts:
-            for answer in self._pages("getData", part, page, params):
-                yield from answer.get("transfer_data", [])
+            yield from self._client._walk(Pages("getData", dict(params, transfer_id=part.transfer_id), page))
 
     def result(self, timeout: Optional[float] = None) -> Iterator[Dict[str, Any]]:
         """Waits for the end, then the rows of `data()`."""
@@ -165,23 +97,79 @@ class Transfer:
     def errors(self, page: int = 250, **params: Any) -> Iterator[Dict[str, Any]]:
         """The error log of this push; `index` counts through the records as they were pushed."""
         for part in self._parts:
-            for answer in self._pages("getErrors", part, page, params):
-                for entry in answer.get("errors", []):
-                    if part.first and isinstance(entry.get("index"), int):
-                        entry = dict(entry, index=entry["index"] + part.first)
-                    yield entry
+            for entry in self._client._walk(Pages("getErrors", dict(params, transfer_id=part.transfer_id), page)):
+                yield self._numbered(part, entry)
 
     def statistics(self) -> Dict[str, Any]:
         """What `getStatistics` says; of a push that was cut, added up."""
-        return add_statistics(
-            [self._client._repeat("getStatistics", {"transfer_id": part.transfer_id}) for part in self._parts]
-        )
+        return add_statistics([self._client._repeat("getStatistics", {"transfer_id": name}) for name in self.ids])
 
-    def _pages(self, method: str, part: Part, page: int, params: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
-        offset: Optional[int] = 0
-        while offset is not None:
-            asked = dict(params, transfer_id=part.transfer_id, limit=page, offset=offset)
-            answer: Dict[str, Any] = self._client._repeat(method, asked)
-            yield answer
-            rows = answer.get("transfer_data" if method == "getData" else "errors", [])
-            offset = next_offset(answer, offset, len(rows))
+    # -- what failed, and what should not go on --
+
+    def cancel(self) -> bool:
+        """Nothing more is sent; what is on its way ends as it ends. True unless everything had completed before.
+
+        Records that were not sent get the outcome `unsent`, which is no error; `retry` sends them after all. The
+        transfer completes soon after, and `wait` waits for it. One that was begun in parts and not committed is gone.
+        """
+        answers = [self._client._repeat("cancelTransfer", {"transfer_id": name}) for name in self.ids]
+        return any(answer["cancelled"] for answer in answers)
+
+    def retry(
+        self,
+        outcomes: Optional[Sequence[str]] = None,
+        *,
+        wait: bool = True,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+        idempotency_key: Optional[str] = None,
+        **options: Any,
+    ) -> "Transfer":
+        """A new transfer of the records of which something failed; by default outcomes `refused` and `unsent`.
+
+        The gateway has the records still, so it is asked for once more after the cause was dealt with (a mapping, a
+        permission, an outage). `uncertain` records are not among them, see `resolve`. The other arguments are those
+        of `push`. Raises TransferNotCompleted while this one runs.
+        """
+        told = None if outcomes is None else list(outcomes)
+        job = Job(dict(options, outcomes=told), idempotency_key, progress)
+        for name in self.ids:
+            answer = self._client._repeat("retryTransfer", job.call(transfer_id=name), None, job.listen)
+            job.accepted(answer, answer["records"])
+        transfer = Transfer(self._client, job.parts, job.key, job.duplicate, job.tap)
+        return transfer.wait(timeout, progress) if wait else transfer
+
+    def resolve(
+        self,
+        resolution: str,
+        *,
+        index: Optional[int] = None,
+        internal_id: Optional[str] = None,
+        id: Optional[str] = None,
+    ) -> "Resolution":
+        """Says what became of a record whose outcome is `uncertain`, or without `index` and `internal_id` of all.
+
+        `resolution` is `"written"` (with its provider `id`), `"not_written"` or `"push_again"`, which makes the new
+        transfer `retry`. Raises RecordNotFound. It is not repeated when the connection is lost: look at `data()` then.
+        """
+        resolving = Resolving()
+        told = {"resolution": resolution, "index": index, "internal_id": internal_id, "id": id}
+        for params in self._places(told):
+            try:
+                resolving.add(self._client._call("resolveRecord", params))
+            except RecordNotFound as error:
+                resolving.missed(error)
+        resolving.finish()
+        retry = Transfer(self._client, resolving.retries) if resolving.retries else None
+        return Resolution(resolving.resolved, resolving.remaining, retry)
+
+
+class Resolution(NamedTuple):
+    """What `Transfer.resolve` did."""
+
+    resolved: int
+    """Records that were uncertain and are not any more."""
+    remaining: int
+    """Records that still are, in the transfers that were asked."""
+    retry: Optional[Transfer]
+    """The transfer that pushes them again, after `push_again`."""

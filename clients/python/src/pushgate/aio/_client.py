@@ -5,37 +5,43 @@ import os
 import warnings
 from types import TracebackType
 from typing import (
+    TYPE_CHECKING,
     Any,
-    AsyncIterable,
-    AsyncIterator,
     Callable,
     Coroutine,
     Dict,
-    Iterable,
-    List,
     Mapping,
     Optional,
     Sequence,
     Set,
     Type,
-    Union,
 )
 
 from .._client import hello_params
 from .._connect import Backoff, Path, Spawn, allowance, resolve
 from .._errors import ClientClosed, ConnectFailed, ConnectionLost, PushgateError
 from .._events import From
-from .._methods import Methods
-from .._protocol import MAX_LINE
-from .._push import Cut, Cutter, Part, cut_for, mint_key, part_key
-from ._connection import Connection, OnNotification, OnResult, connect, log
+from .._job import Job, PartsJob, check_records
+from .._options import given
+from .._protocol import MAX_LINE, encode
+from .._push import Cutter, Part, cut_for
+from .._route import OnNotification, OnResult
+from ._connection import Connection, connect, log
+from ._lists import Lists
+from ._plan import Plan
+from ._source import Records, cuts, each
 from ._subscription import Subscription
-from ._transfer import Progress, Tap, Transfer
+from ._transfer import Progress, Transfer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .._options import PartsOptions, PushOptions, RecordOptions
 
 __all__ = ["Client"]
 
 
-class Client(Methods[Coroutine[Any, Any, Any]]):
+class Client(Lists):
     """A connection to a gateway that comes back by itself; for one event loop.
 
     The arguments are those of `pushgate.Client`. It connects on entering (`async with`), on `await client.connect()`
@@ -117,7 +123,7 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
         timeout: Optional[float] = None,
     ) -> Any:
         if timeout is None and self.timeout is not None:
-            timeout = self.timeout + allowance(params)
+            timeout = self.timeout + allowance(method, params)
         return await connection.call(method, params, raw, timeout, on_result)
 
     async def _repeat(
@@ -126,12 +132,13 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
         params: Mapping[str, Any],
         raw: Optional[Mapping[str, bytes]] = None,
         prepare: Optional[Callable[[Connection], None]] = None,
+        timeout: Optional[float] = None,
     ) -> Any:
         """A call that is safe to make twice, until it gets through or patience ends."""
         backoff = Backoff(self.reconnect)
         while True:
             try:
-                return await self._call(method, params, raw, None, prepare)
+                return await self._call(method, params, raw, timeout, prepare)
             except PushgateError as error:
                 await self._pause(backoff, error)
 
@@ -164,55 +171,114 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
         self,
         session_id: str,
         endgrate_type: str,
-        records: Union[Iterable[Mapping[str, Any]], AsyncIterable[Mapping[str, Any]]],
+        records: Records,
         *,
         wait: bool = True,
         timeout: Optional[float] = None,
         progress: Optional[Progress] = None,
         idempotency_key: Optional[str] = None,
-        **options: Any,
+        **options: "Unpack[PushOptions]",
     ) -> Transfer:
         """Pushes records and, with `wait`, returns when every one of them is done.
 
-        `records` is any iterable or async iterable of items `{id?, internal_id?, data?, associations?}`. They go in
-        one `pushTransfer` call; only where that line would be over 12 MiB they are cut into several transfers, in
-        order, and read back as one `Transfer`. The source is read as it is sent.
+        `records` is any iterable of items `{id?, internal_id?, data?, associations?}`. They go in one `pushTransfer`
+        call; only where that line would be over 12 MiB they are cut into several transfers, in order, and read back as
+        one `Transfer`. An iterable is read as it is sent, so a long source never has to fit into memory.
 
         Returning (with or without `wait`) means that the records are on the gateway's disk. If the connection breaks
-        the call is repeated under the same idempotency key, which is minted here unless given. An error carries the
-        ids of the parts that were taken before it in `accepted`. `timeout` is for waiting (None: as long as it takes),
-        `progress` is called with (finished, total). Further options go to `pushTransfer` as they are.
+        the call is repeated under the same idempotency key, which is minted here unless given; give your own, unique
+        in the session, if the program itself may be restarted and push the same again. An error carries the ids of
+        the parts that were taken before it in `accepted`.
+
+        `timeout` is for waiting (None: as long as it takes), `progress` is called with (finished, total) in this
+        thread, also by a later `Transfer.wait`. The further options are those of `PushOptions`.
         """
-        if isinstance(records, (str, bytes, Mapping)):
-            raise TypeError("records is a list, or another iterable, of items")
-        key = idempotency_key or mint_key()
-        params = dict(options, session_id=session_id, endgrate_type=endgrate_type)
-        tap = Tap() if progress is not None else None
-        if tap is not None:
-            params.setdefault("progress_token", "progress-" + key)
-        parts: List[Part] = []
-        duplicate = True
+        check_records(records)
+        job = Job(dict(options, session_id=session_id, endgrate_type=endgrate_type), idempotency_key, progress)
         try:
-            cutter = Cutter(cut_for(self._max_line))
-            async for cut in _cut(cutter, records):
-                params["idempotency_key"] = part_key(key, len(parts))
-                listen = self._listener(str(params.get("progress_token")), tap)
-                result = await self._repeat("pushTransfer", params, {"transfer_data": cut.text}, listen)
-                first = sum(part.count or 0 for part in parts)
-                parts.append(Part.accepted(result, cut.count, first))
-                duplicate = duplicate and result.get("duplicate") is True
+            async for cut in cuts(Cutter(cut_for(self._max_line)), records):
+                raw = {"transfer_data": cut.text}
+                job.accepted(await self._repeat("pushTransfer", job.call(), raw, job.listen), cut.count)
         except PushgateError as error:
-            error.accepted = [part.transfer_id for part in parts]
+            error.accepted = job.ids
             raise
-        transfer = Transfer(self, parts, key, duplicate, tap)
+        return await self._pushed(job, wait, timeout, progress)
+
+    async def push_parts(
+        self,
+        session_id: str,
+        endgrate_type: str,
+        records: Records,
+        *,
+        part_records: int = 1000,
+        wait: bool = True,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+        idempotency_key: Optional[str] = None,
+        **options: "Unpack[PartsOptions]",
+    ) -> Transfer:
+        """As `push`, but one transfer whatever its size: its records travel in parts, and it begins when all are there.
+
+        `records` may be a generator over a source of any length: one part of at most `part_records` is in memory at a
+        time, and it is on the gateway's disk before the next one is read. Nothing reaches the provider before the last.
+
+        If the connection breaks, the part under way is sent again, which is harmless. With an `idempotency_key` of
+        your own the whole call may be made again by another process, with the same records: parts that are there
+        already are recognised. If it fails, `open_transfer` of the error names what was begun; it ends by itself after
+        24 hours, `client.transfer(error.open_transfer).cancel()` ends it now. If the source itself raises and the key
+        was minted here, it is cancelled at once.
+        """
+        check_records(records)
+        named = dict(options, session_id=session_id, endgrate_type=endgrate_type)
+        job = PartsJob(named, idempotency_key, progress)
+        try:
+            job.begun(await self._repeat("beginTransfer", job.begin()))
+            async for cut in cuts(Cutter(cut_for(self._max_line), part_records), records):
+                await self._repeat("appendTransfer", job.append(cut), {"transfer_data": cut.text})
+            job.committed(await self._repeat("commitTransfer", job.commit(), None, job.listen))
+        except PushgateError as error:
+            error.open_transfer = job.transfer_id
+            raise
+        except Exception:
+            await self._drop(job)
+            raise
+        return await self._pushed(job, wait, timeout, progress)
+
+    async def _drop(self, job: PartsJob) -> None:
+        """Nobody can go on with this transfer: its key dies with the call."""
+        if job.transfer_id is not None and not job.is_resumable:
+            try:
+                await self._call("cancelTransfer", {"transfer_id": job.transfer_id})
+            except PushgateError as error:
+                log.debug("an open transfer was left behind: %s", error)
+
+    async def _pushed(self, job: Job, wait: bool, timeout: Optional[float], progress: Optional[Progress]) -> Transfer:
+        transfer = Transfer(self, job.parts, job.key, job.duplicate, job.tap)
         return await transfer.wait(timeout, progress) if wait else transfer
 
-    @staticmethod
-    def _listener(token: str, tap: Optional[Tap]) -> Optional[Callable[[Connection], None]]:
-        if tap is None:
-            return None
-        route = tap
-        return lambda connection: connection.listen(token, route)
+    async def plan(
+        self,
+        session_id: str,
+        endgrate_type: str,
+        records: Records,
+        *,
+        page: int = 250,
+        timeout: Optional[float] = None,
+        **options: "Unpack[RecordOptions]",
+    ) -> Plan:
+        """What a push of these records would do; nothing is written at the provider. `Plan.apply` does it.
+
+        The records go in one call, so they have to fit a line (16 MiB), else RequestTooLarge. The gateway looks at
+        each of them at the provider: `timeout` is for that (by default the client's, and 300 s on top).
+        """
+        check_records(records)
+        params = given(options, session_id=session_id, endgrate_type=endgrate_type, limit=page)
+        raw = {"transfer_data": encode([record async for record in each(records)])}
+        return Plan(self, await self._repeat("planTransfer", params, raw, timeout=timeout), page)
+
+    async def planned(self, plan_id: str, page: int = 250) -> Plan:
+        """A plan that was made earlier, perhaps by another process. Raises PlanNotFound after its hour."""
+        return Plan(self, await self._repeat("planTransfer", {"plan_id": plan_id, "limit": page}), page)
 
     def transfer(self, transfer_id: str) -> Transfer:
         """A transfer of an earlier push, by its id."""
@@ -232,9 +298,9 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
 
         `await` it or enter it (`async with`) to open it now; else it opens when the first event is asked for.
         """
-        selection = {"session_id": session_id, "transfer_id": transfer_id, "types": list(types) if types else None}
-        given = {name: value for name, value in selection.items() if value is not None}
-        subscription = Subscription(self, {**given, **options}, from_)
+        told = list(types) if types else None
+        selection = given(options, session_id=session_id, transfer_id=transfer_id, types=told)
+        subscription = Subscription(self, selection, from_)
         self._subscriptions.add(subscription)
         return subscription
 
@@ -326,21 +392,3 @@ class Client(Methods[Coroutine[Any, Any, Any]]):
         if connection is not None and self._process == os.getpid():
             warnings.warn("a pushgate.aio.Client was not closed", ResourceWarning, source=self, stacklevel=2)
             connection.abandon()
-
-
-async def _cut(
-    cutter: Cutter, records: Union[Iterable[Mapping[str, Any]], AsyncIterable[Mapping[str, Any]]]
-) -> AsyncIterator[Cut]:
-    """All parts of a push, read as they are needed; always at least one, since an empty push is a push."""
-    if not isinstance(records, AsyncIterable):
-        for part in cutter.parts(records):
-            yield part
-        return
-    sent = False
-    async for record in records:
-        full = cutter.add(record)
-        if full is not None:
-            sent = True
-            yield full
-    if cutter.count or not sent:
-        yield cutter.cut()

@@ -8,7 +8,7 @@ of one behind.
 import asyncio
 import logging
 import os
-from typing import Any, Awaitable, Callable, Dict, List, Mapping, Optional, Tuple, cast
+from typing import Any, Awaitable, Dict, List, Mapping, Optional, Tuple, cast
 from weakref import WeakValueDictionary
 
 from .._connect import Address, connect_unix
@@ -21,23 +21,11 @@ from .._errors import (
     RequestTooLarge,
 )
 from .._protocol import MAX_IN_FLIGHT, Message, Notification, Protocol, Reply, Unmatched, Violation
+from .._route import OnNotification, OnResult, Route
 
-__all__ = ["Connection", "Route", "connect", "log"]
+__all__ = ["Connection", "connect", "log"]
 
 log = logging.getLogger("pushgate")
-
-OnResult = Callable[[Any], None]
-OnNotification = Callable[[str, Dict[str, Any]], None]
-
-
-class Route:
-    """Who hears the notifications of one subscription or one progress token."""
-
-    def notified(self, method: str, params: Dict[str, Any], size: int) -> None:
-        raise NotImplementedError
-
-    def lost(self, subscription: str) -> None:
-        """The connection that carried this subscription is over."""
 
 
 class Connection(asyncio.SubprocessProtocol, asyncio.Protocol):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Dict, Generator, Mapping, Optional, Type
 from .._connect import Backoff
 from .._errors import CallTimeout, ClientClosed, ConnectionLost, ConsumerBusy, PushgateError, SubscriptionNotFound
 from .._events import Event, Feed, Fetch, From, Ref
-from ._connection import Connection, Route
+from .._route import Route
+from ._connection import Connection
 
 if TYPE_CHECKING:
     from ._client import Client

@@ -1,0 +1,65 @@
+"""What the blocking client reads, and brings, in any number of calls."""
+
+from typing import Any, Dict, Iterator, Mapping, Optional
+
+from ._identities import Import, Pairs
+from ._methods import Methods
+from ._paging import Keys, Pages, Walk
+
+__all__ = ["Lists"]
+
+
+class Lists(Methods[Any]):
+    """Lists, read page by page as they are asked for."""
+
+    _max_line: int
+
+    def _repeat(self, method: str, params: Mapping[str, Any], raw: Optional[Mapping[str, bytes]] = None) -> Any:
+        raise NotImplementedError
+
+    def _walk(self, walk: Walk) -> Iterator[Dict[str, Any]]:
+        """The rows of all pages, read as they are asked for."""
+        while not walk.done:
+            yield from walk.take(self._repeat(walk.method, walk.params))
+
+    def transfers(
+        self,
+        session_id: Optional[str] = None,
+        endgrate_type: Optional[str] = None,
+        state: Optional[str] = None,
+        page: int = 250,
+    ) -> Iterator[Dict[str, Any]]:
+        """Transfers, newest first, as `getTransfer` tells them; `state` is `open`, `running` or `completed`."""
+        selection = {"session_id": session_id, "endgrate_type": endgrate_type, "state": state}
+        return self._walk(Pages("listTransfers", selection, page))
+
+    def sessions(self, page: int = 250) -> Iterator[Dict[str, Any]]:
+        """All sessions."""
+        return self._walk(Pages("listSessions", {}, page))
+
+    def identities(
+        self, session_id: str, endgrate_type: Optional[str] = None, page: int = 1000
+    ) -> Iterator[Dict[str, Any]]:
+        """Which provider record each internal id is, in the order of the ids:
+        `{endgrate_type, internal_id, id, confirmed_at}`."""
+        return self._walk(Keys("exportIdentities", {"session_id": session_id, "endgrate_type": endgrate_type}, page))
+
+    def import_identities(
+        self,
+        session_id: str,
+        endgrate_type: str,
+        identities: Pairs,
+        *,
+        on_conflict: Optional[str] = None,
+    ) -> Dict[str, Any]:
+        """Brings along which provider record each internal id is, so that it is updated and not created anew.
+
+        `identities` are pairs (internal id, provider id), a mapping of them, or items `{internal_id, id}`; any number,
+        they go in calls of 10,000. The answers are added up: `{success, imported, unchanged, conflicts,
+        conflicts_total}`. With `on_conflict` left at `"error"`, an internal id that is known for another record
+        raises InvalidParams: nothing of its call is imported, the calls before it stand, repeating does no harm.
+        """
+        job = Import(session_id, endgrate_type, on_conflict)
+        for cut in job.cutter(self._max_line).parts(job.items(identities)):
+            job.add(self._repeat("importIdentities", job.params, {"identities": cut.text}))
+        return job.result

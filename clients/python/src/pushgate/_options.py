@@ -1,0 +1,48 @@
+"""What may be said with a push beyond its records, by the names of the wire."""
+
+from typing import Any, Dict, List, Literal, Mapping, TypedDict
+
+__all__ = ["PartsOptions", "PushOptions", "RecordOptions", "given"]
+
+
+class RecordOptions(TypedDict, total=False):
+    """Options of `plan`, and the others' too. Left out, what the session says holds."""
+
+    freshness: Literal["force", "verify", "ledger"]
+    """How a record that exists is compared: `force` always writes, `verify` reads it at the provider first and writes
+    what differs, `ledger` believes what the gateway itself confirmed within `max_age` and makes no call for it."""
+    max_age: int
+    """Seconds for which `ledger` believes."""
+    match: List[str]
+    """The match keys that recognise a record that exists, in this order; [] for none."""
+    on_deleted: Literal["recreate", "skip", "error"]
+    """What happens to a known record that is gone at the provider."""
+    unknown_properties: Literal["error", "warn"]
+    """What a property is that the schema does not have: an error of its record, or a warning."""
+    skip_null: bool
+    """A null is as good as absent: it clears nothing."""
+    disable_upsert: bool
+    """Do not recognise records by match keys; `id` and `internal_id` still do."""
+
+
+class PartsOptions(RecordOptions, total=False):
+    """Options of `push_parts`."""
+
+    bypass_rate_limit: bool
+    synchronous: bool
+    """The gateway answers when the transfer is completed."""
+    progress_token: str
+
+
+class PushOptions(PartsOptions, total=False):
+    """Options of `push`."""
+
+    sample_data: bool
+    """The records are only taken as examples for the mapping; nothing is sent."""
+
+
+def given(members: Mapping[str, Any], **optional: Any) -> Dict[str, Any]:
+    """Params of a call: those that were given, and all `members`."""
+    params = {name: value for name, value in optional.items() if value is not None}
+    params.update(members)
+    return params

@@ -1,0 +1,44 @@
+"""What a plan gives back, for the blocking client."""
+
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional
+
+from ._job import Planned
+from ._transfer import Progress, Transfer
+
+if TYPE_CHECKING:
+    from ._client import Client
+
+__all__ = ["Plan"]
+
+
+class Plan(Planned):
+    __doc__ = Planned.__doc__
+
+    def __init__(self, client: "Client", first: Mapping[str, Any], page: int) -> None:
+        super().__init__(first, page)
+        self._client = client
+
+    def __iter__(self) -> Iterator[Dict[str, Any]]:
+        walk, rows = self._walk()
+        yield from rows
+        yield from self._client._walk(walk)
+
+    def apply(
+        self,
+        *,
+        wait: bool = True,
+        timeout: Optional[float] = None,
+        progress: Optional[Progress] = None,
+        idempotency_key: Optional[str] = None,
+        **options: Any,
+    ) -> Transfer:
+        """Pushes what was planned; the arguments are those of `Client.push`.
+
+        A record whose state at the provider has changed since is refused (error code `plan_stale`), the others go on.
+        Applied twice, a plan gives the same transfer. Raises PlanStale if its session was redefined, PlanNotFound
+        after its hour.
+        """
+        job = self._application(options, idempotency_key, progress)
+        job.accepted(self._client._repeat("pushTransfer", job.call(), None, job.listen), len(self))
+        transfer = Transfer(self._client, job.parts, job.key, job.duplicate, job.tap)
+        return transfer.wait(timeout, progress) if wait else transfer
