@@ -50,10 +50,8 @@ enum KeyFile {
         unlink(draft)
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw unmade(path) }
-        let isWritten =
-            fchmod(descriptor, 0o600) == 0
-            && text.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } == text.count
-            && fsync(descriptor) == 0
+        let written = text.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        let isWritten = written == text.count && fchmod(descriptor, 0o600) == 0 && fsync(descriptor) == 0
         close(descriptor)
         guard isWritten, rename(draft, path) == 0, syncFolder(of: path) else { throw unmade(path) }
         return (key, true)

@@ -29,12 +29,6 @@ struct Batch: Sendable {
         /// Set when it is to be written: nil creates.
         var write: Write?
 
-        /// It goes by a memory, and what is remembered is made again if it is gone; whether or not there was something to
-        /// look for it by.
-        var isMissed: Bool {
-            remembered != nil && record.row.givenID == nil && record.plan.options.onDeleted == .recreate
-        }
-
         struct Write: Sendable {
             var target: String?
             var fields: [Int]

@@ -66,8 +66,7 @@ extension DecisionInput {
                     Failure(
                         .upstream, .notFoundUpstream,
                         "The record that was remembered for this internal_id is gone at "
-                            + "\(record.plan.provider.displayName). Push it with on_deleted \"recreate\" to create it anew."
-                    )
+                            + "\(record.plan.provider.displayName). Push it with on_deleted \"recreate\" to create it.")
                 ])
             }
             if !hasSearched && !Self.searches(for: record).isEmpty { return .search }

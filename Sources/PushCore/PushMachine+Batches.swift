@@ -117,20 +117,13 @@ extension PushMachine {
                 continue
             }
             member.asOf = member.confirmed?.confirmed ?? batch.readAt ?? now.wall
-            if let collision = Self.collision(member, target: decision.target, batch.holders ?? [:]) {
-                member.warnings.append(collision)
-            }
-            if member.isMissed && decision.target != member.remembered {
-                member.warnings.append(Self.recreated)
-            }
+            member.warnings += Self.identityWarnings(member, decision, batch)
             switch decision {
             case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
             case .update(let target, let fields):
                 member.write = Batch.Member.Write(target: target, fields: fields)
                 if member.record.trustsLedger { member.known = batch.answer.records[target] }
-            case .skip:
-                member.warnings.append(Self.leftDeleted)
-                settled.append((member, .skipped))
+            case .skip: settled.append((member, .skipped))
             case .unchanged(let known): settled.append((member, .unchanged(known)))
             case .refuse(let failures): settled.append((member, .refused(failures)))
             case .search: preconditionFailure("A record that was searched for must not ask for a search again.")
@@ -161,11 +154,6 @@ extension PushMachine {
             plan: batches[id]?.planText() ?? [])
         settle(settled, intent: (row, id), unconfirmed: unconfirmed)
     }
-
-    private static let recreated = Warning(
-        .recordRecreated, "The record that was remembered for this internal_id is gone at the provider.")
-    private static let leftDeleted = Warning(
-        .recordDeleted, "The record that was remembered for this internal_id is gone at the provider; it was left so.")
 
     /// Records that a parent is linked to; what cannot be linked becomes a warning.
     func links(

@@ -26,6 +26,15 @@ extension PreparedRecord {
     var trustsLedger: Bool { plan.options.freshness == .ledger && refusals.isEmpty }
 }
 
+extension Batch.Member {
+    /// What was remembered for its internal id is gone, and it goes on as if nothing had been (D4), whether or not there
+    /// is something to look for it by.
+    func isRecreated(_ answer: LookupAnswer) -> Bool {
+        guard let remembered, confirmed == nil, record.row.givenID == nil, record.refusals.isEmpty else { return false }
+        return answer.records[remembered] == nil && record.plan.options.onDeleted == .recreate
+    }
+}
+
 extension PushMachine {
     // MARK: Confirmed states
 
@@ -110,7 +119,21 @@ extension PushMachine {
         decide(id)
     }
 
-    static func collision(_ member: Batch.Member, target: String?, _ holders: [String: Set<String>]) -> Warning? {
+    /// What the caller should know about who the record turned out to be.
+    static func identityWarnings(_ member: Batch.Member, _ decision: Decision, _ batch: Batch) -> [Warning] {
+        let gone = "The record that was remembered for this internal_id is gone at the provider"
+        var warnings: [Warning] = []
+        if let collision = collision(member, target: decision.target, batch.holders ?? [:]) {
+            warnings.append(collision)
+        }
+        if member.isRecreated(batch.answer) { warnings.append(Warning(.recordRecreated, gone + ".")) }
+        if case .skip = decision { warnings.append(Warning(.recordDeleted, gone + "; it was left so.")) }
+        return warnings
+    }
+
+    private static func collision(
+        _ member: Batch.Member, target: String?, _ holders: [String: Set<String>]
+    ) -> Warning? {
         guard let own = member.record.row.internalID, let target, target != member.remembered,
             let other = holders[target]?.subtracting([own]).min()
         else { return nil }

@@ -127,18 +127,16 @@ extension PushMachine {
     private func confirmedRow(_ member: Batch.Member, _ end: MemberEnd) -> ConfirmedRow? {
         let record = member.record
         guard record.trustsLedger, member.confirmed == nil else { return nil }
-        let (id, state, time): (String, [UInt8]?, Int64)
+        let (id, state): (String, [UInt8]?)
         switch end {
-        case .unchanged(let known):
-            (id, state, time) = (known.id, ConfirmedState.text(read: known, record), member.asOf)
-        case .written(let written, _, let data):
-            (id, state, time) = (written, ConfirmedState.text(written: data, member), member.asOf)
+        case .unchanged(let known): (id, state) = (known.id, ConfirmedState.text(read: known, record))
+        case .written(let written, _, let data): (id, state) = (written, ConfirmedState.text(written: data, member))
         case .refused, .uncertain, .unsent, .skipped: return nil
         }
         return state.map {
             ConfirmedRow(
-                account: record.plan.account, resource: record.schema.resource.name, providerID: id, confirmed: time,
-                state: $0)
+                account: record.plan.account, resource: record.schema.resource.name, providerID: id,
+                confirmed: member.asOf, state: $0)
         }
     }
 
