@@ -75,6 +75,8 @@ class Session:
             fields[name] = value
         if isinstance(fields.get("email_addresses"), list) and "email" not in fields:
             fields["email"] = fields["email_addresses"][0]["email_address"]
+        elif "email_addresses" in fields and fields["email_addresses"] is None and "email" not in fields:
+            fields["email"] = None  # Null clears, and with the list what it feeds.
         return fields, broken
 
     def lacks(self, kind, data):
