@@ -123,21 +123,12 @@ enum ConfigurationMethods {
                 writer.string(unsent.why)
                 writer.key("upsert")
                 writer.string(plan.defaultUpsert.rawValue)
-                show(examples, unsent.path, entry: nil, into: &writer)
+                show(
+                    examples?.values(of: unsent.property, selection: unsent.selection, entry: unsent.entry),
+                    into: &writer)
                 writer.endObject()
             }
         }
-        writer.endArray()
-    }
-
-    private static func show(
-        _ examples: Examples?, _ property: String, entry: String?, into writer: inout JSONWriter
-    ) {
-        let values = examples?.values(of: property, entry: entry) ?? []
-        guard !values.isEmpty else { return }
-        writer.key("examples")
-        writer.beginArray()
-        for value in values { writer.value(value) }
         writer.endArray()
     }
 
@@ -163,7 +154,15 @@ enum ConfigurationMethods {
             writer.key("conversion")
             writer.string(conversion.rawValue)
         }
-        show(examples, rule.property, entry: rule.entry, into: &writer)
+        show(examples?.values(of: rule.property, selection: rule.selection, entry: rule.entry), into: &writer)
         writer.endObject()
+    }
+
+    private static func show(_ values: [JSONView]?, into writer: inout JSONWriter) {
+        guard let values, !values.isEmpty else { return }
+        writer.key("examples")
+        writer.beginArray()
+        for value in values { writer.value(value) }
+        writer.endArray()
     }
 }

@@ -69,13 +69,14 @@ package struct Examples: Equatable, Sendable {
         if properties[place].values.count > Self.valueCeiling { properties[place].values.removeFirst() }
     }
 
-    /// Values of a property, the latest first; of a list of typed entries with `entry`, that member of each first entry.
-    package func values(of name: String, entry: String?) -> [JSONView] {
+    /// Values of a property, the latest first; with `entry`, those of that member in the part that `selection` names.
+    package func values(of name: String, selection: EntrySelection? = nil, entry: String? = nil) -> [JSONView] {
         guard let property = properties.first(where: { $0.name == name }) else { return [] }
         return property.values.reversed().compactMap { text in
             guard let value = try? JSONDocument(parsing: text).root else { return nil }
             guard let entry else { return value }
-            return value.elements.lazy.compactMap { $0[name: entry] }.first { !$0.isNull }
+            let part = (selection ?? .first).value(of: entry, in: value)
+            return part.flatMap { $0.isNull ? nil : $0 }
         }
     }
 }

@@ -9,7 +9,7 @@ package struct Failure: Error, Equatable, Sendable {
     }
 
     package var kind: Kind
-    /// Stable and machine-readable; listed in `protocol/errors.json` under `record_errors`.
+    /// Stable and machine-readable.
     package var code: Code
     /// What is wrong and what to do; never holds record contents.
     package var text: String

@@ -12,8 +12,11 @@ import JSONSchema
 package struct Mapping: Equatable, Sendable {
     /// A property that is not sent, and why.
     package struct Unsent: Equatable, Sendable {
-        package var path: String
+        package var property: String
+        package var selection: EntrySelection?
+        package var entry: String?
         package var why: String
+        package var path: String { MappingRule.path(property, selection, entry) }
     }
 
     package var rules: [MappingRule] = []

@@ -101,7 +101,10 @@ struct MappingBuilder {
         switch choice.choice.target {
         case .automatic: break
         case .nowhere:
-            withheld.append(Mapping.Unsent(path: choice.path, why: "A rule of the session says that it is not sent."))
+            withheld.append(
+                Mapping.Unsent(
+                    property: choice.property, selection: choice.selection, entry: choice.entry,
+                    why: "A rule of the session says that it is not sent."))
         case .field(let field):
             let target = resource.fields.first { $0.name == field }
             var rule = MappingRule(
@@ -162,7 +165,7 @@ struct MappingBuilder {
     }
 
     private mutating func leaveOut(_ property: SchemaProperty, _ why: String) {
-        unmapped.append(Mapping.Unsent(path: property.name, why: why))
+        unmapped.append(Mapping.Unsent(property: property.name, why: why))
     }
 
     private func field(

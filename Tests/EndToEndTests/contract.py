@@ -9,7 +9,7 @@ from check_protocol import ERROR_REF, FORMATS, SCHEMA_REF, closed, distinct
 # Errors that no transcript can show, and why. Whatever else openrpc.json does not reserve must be seen.
 CANNOT_BE_SHOWN = {
     "forbidden": "a transcript has one user; hostile_peers.py shows it as another one",
-    "deadline_exceeded": "the gateway keeps no deadline of a call; clients say it when theirs is over, as their tests show",
+    "deadline_exceeded": "only a plan whose provider is silent for 300 s ends so",
     "session_not_configured": "the embedded provider needs no credentials",
     "internal": "it would be a fault of the gateway",
 }
