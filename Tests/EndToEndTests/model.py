@@ -181,6 +181,10 @@ def main():
         for more, counts in pool.imap_unordered(work, tasks):
             failed += more
             add(totals, counts)
+        # Let go and waited for. To end them, as leaving the pool does, is a signal, and one that comes right before a
+        # worker begins to wait for its next task is handled only after that wait, which has no end.
+        pool.close()
+        pool.join()
     failed.sort()
     for number, why in failed[:20]:
         print("sequence %d of seed %s: %s" % (number, arguments.seed, why))
