@@ -81,6 +81,10 @@ final class Driver {
             perform(codec.encode(request, account: account)) { [self] outcome in
                 tell(.written(batch: batch, codec.decodeWrite(outcome)))
             }
+        case .link(let batch, let account, let request):
+            perform(codec.encode(request, account: account)) { [self] outcome in
+                tell(.linked(batch: batch, codec.decodeLinks(outcome)))
+            }
         case .commit(let changes, let token):
             turn.commit(sealer.sealed(changes)) { [self] in tell(.committed(token)) }
         case .wake(let account, let time): wake(account, at: time)

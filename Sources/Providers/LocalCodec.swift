@@ -43,6 +43,12 @@ package struct LocalCodec: Sendable {
             idempotencyKey: request.key)
     }
 
+    /// An update without fields only links.
+    package func encode(_ request: LinkRequest, account: AccountKey) -> Exchange {
+        let items = request.items.map { WriteItem(trace: $0.trace, target: $0.id, fields: [], links: $0.links) }
+        return encode(WriteRequest(resource: request.resource, key: request.key, items: items), account: account)
+    }
+
     private func encode(_ item: WriteItem, into writer: inout JSONWriter) {
         writer.beginObject()
         writer.key("trace")
@@ -114,6 +120,19 @@ package struct LocalCodec: Sendable {
             for result in results.elements {
                 guard let trace = result["trace"]?.integer else { return nil }
                 answers[Int(trace)] = item(result)
+            }
+            return answers
+        }
+    }
+
+    /// A record that is gone has none of its links.
+    package func decodeLinks(_ outcome: ExchangeOutcome) -> Reply<LinkAnswer> {
+        decode(outcome) { root in
+            guard let results = root["results"] else { return nil }
+            var answers: LinkAnswer = [:]
+            for result in results.elements {
+                guard let trace = result["trace"]?.integer else { return nil }
+                if case .written(_, _, _, let refused) = item(result) { answers[Int(trace)] = refused }
             }
             return answers
         }

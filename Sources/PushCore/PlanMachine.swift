@@ -124,6 +124,7 @@ package struct PlanMachine: Sendable {
             asked[batch] = moment.monotonic
             return .lookUp(batch: batch, account, real)
         case .write(let batch, _, let request): return .tell(.written(batch: batch, .answered(draft(batch, request))))
+        case .link(let batch, _, _): return .tell(.linked(batch: batch, .answered([:])))
         case .commit(let changes, let token):
             for change in changes { overlay.take(change) }
             return keep(token)
@@ -170,7 +171,7 @@ package struct PlanMachine: Sendable {
                 lookUpTime += moment.monotonic - begun
             }
             return .answered(overlay.lay(over: answer, question, resource))
-        case .refused:
+        case .refused, .refusedTogether:
             refused.insert(id)
             return reply
         case .notSent, .unknown, .throttled: return reply

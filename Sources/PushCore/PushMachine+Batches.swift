@@ -46,7 +46,7 @@ extension PushMachine {
             if batch.readAt == nil { batches[id]?.readAt = now.wall }
             batches[id]?.attempt = 1
             lookUp(id)
-        case .refused(let failure):
+        case .refused(let failure), .refusedTogether(let failure):
             release(id)
             for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }
             settle(
@@ -215,7 +215,7 @@ extension PushMachine {
         guard let batch = batches[id] else { return }
         switch reply {
         case .answered(let answers): answered(id, answers)
-        case .refused(let failure):
+        case .refused(let failure), .refusedTogether(let failure):
             release(id)
             end(batch, batch.writing.map { (batch.members[$0], .refused([failure])) })
         case .notSent, .throttled:

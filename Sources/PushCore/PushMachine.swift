@@ -25,6 +25,7 @@ package enum Fact: Sendable {
     case holdersRead(batch: Int64, [String: [String]])
     case lookedUp(batch: Int64, Reply<LookupAnswer>)
     case written(batch: Int64, Reply<WriteAnswer>)
+    case linked(batch: Int64, Reply<LinkAnswer>)
     /// A commit that was ordered is on disk.
     case committed(CommitToken)
     /// The time of `wake` has come.
@@ -49,6 +50,8 @@ package enum Effect: Sendable {
     case readHolders(batch: Int64, LedgerScope, resource: String, ids: [String])
     case lookUp(batch: Int64, AccountKey, LookupRequest)
     case write(batch: Int64, AccountKey, WriteRequest)
+    /// Only for providers that take links after records (`ProviderDescription.linksAfter`).
+    case link(batch: Int64, AccountKey, LinkRequest)
     case commit([Change], CommitToken)
     /// Report `woke` at this time of the monotonic clock.
     case wake(AccountKey, at: UInt64)
@@ -143,6 +146,7 @@ package struct PushMachine: Sendable {
         case .holdersRead(let batch, let holders): holdersRead(batch, holders)
         case .lookedUp(let batch, let reply): lookedUp(batch, reply)
         case .written(let batch, let reply): written(batch, reply)
+        case .linked: break
         case .committed(let token): committed(token)
         case .woke(let account): woke(account)
         case .sessionDeleted(let session): drop(session)

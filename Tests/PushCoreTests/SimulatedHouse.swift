@@ -97,6 +97,7 @@ struct SimulatedHouse {
             answers.append(
                 .lookedUp(batch: batch, isLost ? .notSent("lost") : .answered(provider.read(request, rules))))
         case .write(let batch, _, let request): write(batch, request)
+        case .link: complaints.append("links apart from a record")
         case .commit(let changes, let token): commits.append((changes, token))
         case .wake(let account, let at): wakes.append((account, at))
         case .published(let rows): published += rows
