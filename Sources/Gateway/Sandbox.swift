@@ -21,6 +21,7 @@ extension LocalSettings {
             budget = LocalBudget(
                 perSecond: rate, burst: given["burst"]?.integer.map { Int(clamping: $0) } ?? max(1, Int(rate)))
         }
+        acceptedToken = view["token_sha256"]?.string.flatMap(TokenHash.init(hexadecimal:))
         faults = view["faults"]?.elements.compactMap(LocalFault.init) ?? []
     }
 }
@@ -40,6 +41,7 @@ extension ProviderDescription {
     mutating func take(_ settings: JSONView?) {
         guard let settings else { return }
         if let name = settings["class"]?.string, let given = Class(rawValue: name) { recoveryClass = given }
+        authType = settings["auth_type"]?.string ?? authType
         supportsAssociations = settings["associations"]?.bool ?? supportsAssociations
         returnsData = settings["returns_data"]?.bool ?? returnsData
         let local = LocalSettings(settings)
