@@ -56,8 +56,8 @@ let package = Package(
         room(
             "Gateway",
             [
-                "CLinux", "CPCRE2", "CProtocolFiles", "CSodium", "EventLoop", "JSON", "JSONRPC", "JSONSchema",
-                "LocalProvider", "Providers", "PushCore", "Store",
+                "CLinux", "CPCRE2", "CProtocolFiles", "CSodium", "EventLoop", "HTTPClient", "JSON", "JSONRPC",
+                "JSONSchema", "LocalProvider", "Providers", "PushCore", "Store",
             ]),
         .executableTarget(
             name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "JSON"], swiftSettings: strict),

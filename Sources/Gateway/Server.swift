@@ -36,6 +36,7 @@ package final class Server {
     let catalogue: Catalogue
     let methods: Methods
     let local: LocalExecutor
+    let exchanges: Exchanges
     let driver: Driver
     let events: EventLog
     let sealer: Sealer
@@ -124,10 +125,18 @@ package final class Server {
         } catch {
             throw StartFailure(description: "\(error)", exitCode: 74)
         }
+        let http = catalogue.http
+        if let name = configuration.providers.bases.keys.sorted().first(where: { http[$0] == nil }) {
+            throw StartFailure(
+                description: "There is no provider \"\(name)\" that is spoken to over HTTP.", exitCode: 78)
+        }
         sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
+        exchanges = Exchanges(
+            loop: loop, local: local, credentials: credentials, catalogue: catalogue, origins: configuration.providers,
+            log: log)
         driver = Driver(
-            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer,
-            credentials: credentials)
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, exchanges: exchanges,
+            sealer: sealer)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         housekeeping = Timer(loop: loop)
         started = loop.now
@@ -402,11 +411,13 @@ package final class Server {
     private func closeRooms() {
         turn.flush()
         driver.close()
-        credentials.close { [self] in
-            local.close { [self] in
-                store.close { [self] in
-                    log.info("closed")
-                    onEnd(0)
+        exchanges.close { [self] in
+            credentials.close { [self] in
+                local.close { [self] in
+                    store.close { [self] in
+                        log.info("closed")
+                        onEnd(0)
+                    }
                 }
             }
         }

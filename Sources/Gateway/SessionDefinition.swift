@@ -67,6 +67,12 @@ struct SessionChange {
         row.definition = definition.text
         let saves = definition.root["save_session"]?.bool ?? (row.name != nil)
         row.expires = saves ? nil : row.created + Self.lifetime
+        let isEmbedded = server.catalogue.http[row.account.provider] == nil
+        guard isEmbedded || params["settings"].map(\.isNull) ?? true else {
+            return responder.invalid([
+                ParamProblem(path: "/settings", message: "are those of the embedded provider; this one has none")
+            ])
+        }
         let problems =
             server.catalogue.provider(row.account.provider, settings: nil)?
             .problems(ofSettings: params["settings"]) ?? []
@@ -89,7 +95,9 @@ struct SessionChange {
         }
         if isNew || !definition.changed.isEmpty {
             server.sessions.keep(Sessions.Session(row: row, plan: plan))
-            server.local.open(account: row.account.name, settings: server.settings(of: row))
+            if isEmbedded {
+                server.local.open(account: row.account.name, settings: server.settings(of: row))
+            }
             changes.append(.session(row))
         }
         guard !changes.isEmpty else { return answer(old, changed: [], warnings) }

@@ -55,7 +55,11 @@ package enum HTTPManifest {
             guard let window = try reader.number("window_ms", 1...86_400_000) else {
                 throw reader.failure("window_ms", "must be a number of milliseconds, at most those of a day")
             }
-            rules.append(RateRule(operations: try kinds(reader, "operations"), max: Int(max), window: window))
+            let named = try kinds(reader, "operations")
+            rules.append(
+                RateRule(
+                    operations: named.isEmpty ? nil : named, except: try kinds(reader, "except"), max: Int(max),
+                    window: window))
         }
         return rules
     }

@@ -59,16 +59,25 @@ package struct HTTPProvider: Sendable {
 
 /// So many exchanges in a rolling window.
 package struct RateRule: Equatable, Sendable {
-    /// Operations that it counts; empty: all that no other rule names.
-    package var operations: [Operation.Kind]
+    /// Operations that it counts; nil: all.
+    package var operations: [Operation.Kind]?
+    /// Operations that it does not count.
+    package var excepted: [Operation.Kind]
     package var max: Int
     /// Milliseconds.
     package var window: Int64
 
-    package init(operations: [Operation.Kind] = [], max: Int, window: Int64) {
+    package init(
+        operations: [Operation.Kind]? = nil, except: [Operation.Kind] = [], max: Int, window: Int64
+    ) {
         self.operations = operations
+        excepted = except
         self.max = max
         self.window = window
+    }
+
+    func counts(_ kind: Operation.Kind) -> Bool {
+        operations?.contains(kind) ?? true && !excepted.contains(kind)
     }
 }
 

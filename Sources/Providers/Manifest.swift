@@ -26,6 +26,7 @@ package enum Manifest {
             resources.append(
                 try resource(entry, "/resources/\(resources.count)", root["open_fields"]?.bool ?? false))
             resources[resources.count - 1].openFieldType = try reader.choice("open_field_type", .any)
+            resources[resources.count - 1].notTaken = entry["not_taken"]?.elements.compactMap(\.string) ?? []
         }
         var description = ProviderDescription(
             name: name, displayName: try reader.string("display_name"), authType: try reader.string("auth_type"),

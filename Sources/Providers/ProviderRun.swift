@@ -1,3 +1,4 @@
+import JSON
 import PushCore
 
 /// One request of the core on its way: it takes one exchange or several. Nothing is sent here: calls come out, how they
@@ -81,5 +82,27 @@ struct Setback<Answer: Sendable>: Sendable {
         case .unknown: 3
         case .refused, .refusedTogether: 4
         }
+    }
+}
+
+extension Operation.Kind {
+    /// It has no effect, and may be repeated or left.
+    package var isRead: Bool {
+        switch self {
+        case .read, .search, .linkRead, .account: true
+        case .create, .update, .link: false
+        }
+    }
+}
+
+/// An answer in the gateway's own words, where the provider was not even asked.
+package enum ProviderText {
+    package static func message(_ text: String) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("message")
+        writer.string(text)
+        writer.endObject()
+        return writer.bytes
     }
 }

@@ -148,7 +148,9 @@ struct MappingBuilder {
                     property,
                     "The field \"\(field.name)\" takes \(error.phrase), which no value of the property can be.")
             }
-        } else if resource.hasOpenFields && isFree(property.name, for: property) {
+        } else if resource.hasOpenFields && !resource.notTaken.contains(property.name)
+            && isFree(property.name, for: property)
+        {
             var rule = rule(property.name, .open, resource.openField(property.name))
             rule.yieldsTo = taken[property.name]
             add(rule)

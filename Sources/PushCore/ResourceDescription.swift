@@ -11,6 +11,8 @@ package struct ResourceDescription: Equatable, Sendable {
     package var hasOpenFields: Bool
     /// What such fields hold; `any`: whatever comes.
     package var openFieldType = FieldType.any
+    /// Properties that would be taken for such fields, although the provider is known to have none.
+    package var notTaken: [String] = []
     /// In the order of their rank (D5).
     package var matchRules: [MatchRule]
     /// Resources that a record of this one can be linked to.
