@@ -67,9 +67,10 @@ struct SessionChange {
         row.definition = definition.text
         let saves = definition.root["save_session"]?.bool ?? (row.name != nil)
         row.expires = saves ? nil : row.created + Self.lifetime
-        let problems =
+        var problems =
             server.catalogue.provider(row.account.provider, settings: nil)?
             .problems(ofSettings: params["settings"]) ?? []
+        problems += GivenCredential.problems(params["credentials"])
         guard problems.isEmpty else { return responder.invalid(problems) }
         let plan: SessionPlan
         do {
