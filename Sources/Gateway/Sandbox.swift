@@ -53,6 +53,10 @@ extension ProviderDescription {
     /// are indexed.
     func problems(ofSettings settings: JSONView?) -> [ParamProblem] {
         var problems: [ParamProblem] = []
+        if let hash = settings?["token_sha256"]?.string, TokenHash(hexadecimal: hash) == nil {
+            problems.append(
+                ParamProblem(path: "/settings/token_sha256", message: "must be 64 hexadecimal digits"))
+        }
         for (name, fields) in settings?["unique"]?.members.map({ ($0.key.string ?? "", $0.value) }) ?? [] {
             let path = "/settings/unique/\(name)"
             guard let resource = resources.first(where: { $0.name == name }) else {

@@ -8,7 +8,30 @@ enum GivenCredential: Equatable {
     case named(String)
     case removed
 
-    /// Nil when the call says nothing, or nothing that passes the schema of the params.
+    /// What is wrong with `credentials` of a call beyond what the schema of the params says. No text shows a value.
+    static func problems(_ view: JSONView?) -> [ParamProblem] {
+        guard let view, !view.isNull else { return [] }
+        let path = "/credentials"
+        guard view.count == 1 else {
+            return [ParamProblem(path: path, message: "must have one of `token` and `name`, and not both")]
+        }
+        if let name = view["name"]?.string, !CredentialSource.isValid(name: name) {
+            return [
+                ParamProblem(
+                    path: path + "/name", message: "must be letters, digits, dots, hyphens and underscores, 64 at most")
+            ]
+        }
+        if let token = view["token"]?.string, Secret(token.utf8) == nil {
+            return [
+                ParamProblem(
+                    path: path + "/token",
+                    message: "must be \(Secret.ceiling) visible ASCII characters at most, without blanks")
+            ]
+        }
+        return []
+    }
+
+    /// Nil when the call says nothing. What it says was checked.
     init?(_ view: JSONView?) {
         guard let view else { return nil }
         if view.isNull {

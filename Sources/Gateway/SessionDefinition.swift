@@ -73,9 +73,10 @@ struct SessionChange {
                 ParamProblem(path: "/settings", message: "are those of the embedded provider; this one has none")
             ])
         }
-        let problems =
+        var problems =
             server.catalogue.provider(row.account.provider, settings: nil)?
             .problems(ofSettings: params["settings"]) ?? []
+        problems += GivenCredential.problems(params["credentials"])
         guard problems.isEmpty else { return responder.invalid(problems) }
         let plan: SessionPlan
         do {
