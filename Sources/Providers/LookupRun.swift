@@ -167,10 +167,10 @@ package struct LookupRun: ProviderRun {
         guard let operation = operation(of: subject) else { return nil }
         let exchange: Exchange
         switch subject {
-        case .ids(let ids): exchange = resource.read(ids, key: nil, operation, account)
+        case .ids(let ids): exchange = resource.read(ids, key: nil, request.fields, operation, account)
         case .keys(let field, let searches):
             exchange = resource.read(
-                searches.map(\.value), key: resource.ways[field]?.key, operation, account)
+                searches.map(\.value), key: resource.ways[field]?.key, request.fields, operation, account)
         case .search(let field, let searches, let after, _):
             guard let way = resource.ways[field] else { return nil }
             exchange = self.exchange(searches, way, operation, after)
