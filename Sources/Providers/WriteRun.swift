@@ -201,7 +201,10 @@ extension HTTPResource {
         if values.count == 1 { texts["id"] = values[0] }
         return operation.exchange(
             account, texts: texts,
-            values: ["properties": JSONText.list(returned + further.filter { !returned.contains($0) }), "ids": JSONText.list(values)],
+            values: [
+                "properties": JSONText.list(returned + further.filter { !returned.contains($0) }),
+                "ids": JSONText.list(values),
+            ],
             items: values.map { ["id": JSONText.quoted($0)] })
     }
 }
