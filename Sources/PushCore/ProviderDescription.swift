@@ -54,6 +54,9 @@ package struct ProviderDescription: Equatable, Sendable {
     /// it.
     package var settleMilliseconds: Int64 = 0
     package var partial = Partial.perItem
+    /// A create may turn out to be an update of a record that is there already, because the provider finds it by a unique
+    /// field: nobody knows of it before the answer, so nothing else of the resource is under way meanwhile.
+    package var adoptsCreates = false
 
     /// What a bad record does to the others of its write.
     package enum Partial: String, Sendable, CaseIterable {
