@@ -186,10 +186,10 @@ final class Driver {
             var records: [PreparedRecord] = []
             while next < rows.count {
                 let row = rows[next]
-                var record = PreparedRecord(
-                    row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children)
-                record.planned = row.planned
-                records.append(record)
+                records.append(
+                    PreparedRecord(
+                        row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children,
+                        planned: row.planned))
                 next += 1
                 if next & 7 == 0 && Clock.monotonic() > deadline { break }
             }

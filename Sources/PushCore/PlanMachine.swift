@@ -271,11 +271,12 @@ package struct PlanMachine: Sendable {
         var batch = Batch(id: 0, account: plan.account, key: key, began: 0, members: members)
         var reads: Int32 = 0
         for searches in [false, true] {
-            for place in members.indices { batch.members[place].hasSearched = searches && members[place].hasSearched }
-            while true {
-                let question = batch.lookup()
-                if question.ids.isEmpty && question.searches.isEmpty { break }
-                batch.question = question
+            for place in members.indices {
+                let isSearched = searches && members[place].hasSearched
+                batch.members[place].hasSearched = isSearched
+                batch.members[place].isAnswered = searches && !isSearched
+            }
+            while batch.ask() {
                 batch.note(LookupAnswer())
                 reads += 1
             }
