@@ -38,6 +38,7 @@ package final class Server {
     let local: LocalExecutor
     let exchanges: Exchanges
     let driver: Driver
+    let exchangeLog: ExchangeLog
     let events: EventLog
     let sealer: Sealer
     let credentials: Credentials
@@ -135,9 +136,10 @@ package final class Server {
         exchanges = Exchanges(
             loop: loop, local: local, credentials: credentials, catalogue: catalogue, origins: configuration.providers,
             log: log)
+        exchangeLog = ExchangeLog(store: store, turn: turn) { [unowned exchanges] in exchanges.provider(of: $0) }
         driver = Driver(
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, exchanges: exchanges,
-            sealer: sealer)
+            sealer: sealer, exchangeLog: exchangeLog)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         housekeeping = Timer(loop: loop)
         started = loop.now
@@ -167,6 +169,10 @@ package final class Server {
             end(failure.exitCode)
         }
         loop.endOfTurn = { [unowned self] in endOfTurn() }
+        // A store that was just made has no earlier run.
+        if store.state.lastTransfer > 0 {
+            exchanges.recall = { [unowned exchangeLog] in exchangeLog.counts(of: $0, since: $1, $2) }
+        }
         driver.onPublished = { [unowned self] rows in events.published(rows) }
         driver.onProgress = { [unowned self] row in progressed(row) }
         driver.onUnopened = { [unowned self] in
@@ -411,7 +417,7 @@ package final class Server {
     }
 
     private func closeRooms() {
-        turn.flush()
+        turn.flushNotes()
         driver.close()
         exchanges.close { [self] in
             credentials.close { [self] in

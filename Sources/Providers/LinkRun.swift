@@ -39,7 +39,8 @@ package struct LinkRun: ProviderRun {
             }
             for start in stride(from: 0, to: ofOne.count, by: operation.batch) {
                 let part = Array(ofOne[start..<min(start + operation.batch, ofOne.count)])
-                made.append(calls.add(part, .link, exchange(part, to, operation)))
+                made.append(
+                    calls.add(part, .link, exchange(part, to, operation), about: .traces(part.map(\.trace))))
             }
         }
         return made.isEmpty ? RunStep(reply: .answered(refused)) : RunStep(calls: made)

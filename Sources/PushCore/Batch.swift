@@ -30,6 +30,8 @@ struct Batch: Sendable {
         var known: KnownRecord?
         /// Set when it is to be written: nil creates.
         var write: Write?
+        /// By what it was decided who it is.
+        var reason: DecisionReason?
 
         struct Write: Sendable {
             var target: String?
@@ -183,7 +185,7 @@ struct Batch: Sendable {
 
     // MARK: The plan on disk
 
-    /// What was decided, for making the same request again after a restart: transfer, ordinal, trace, target, fields.
+    /// What was decided, for making the same request again after a restart: transfer, ordinal, trace, target, fields, why.
     func planText() -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
@@ -208,6 +210,10 @@ struct Batch: Sendable {
             writer.beginArray()
             for field in write.fields { writer.integer(field) }
             writer.endArray()
+            if let reason = members[place].reason {
+                writer.key("y")
+                writer.string(reason.text)
+            }
             if !members[place].warnings.isEmpty {
                 writer.key("w")
                 writer.raw(Warning.text(members[place].warnings))
@@ -228,6 +234,7 @@ package struct StoredPlan: Equatable, Sendable {
         package var target: String?
         package var fields: [Int]
         package var warnings: [Warning]
+        package var reason: DecisionReason?
     }
 
     package var namespace: String
@@ -248,7 +255,8 @@ package struct StoredPlan: Equatable, Sendable {
                 Item(
                     place: RecordPlace(transfer: transfer, ordinal: Int32(clamping: ordinal)), trace: Int(trace),
                     target: item["id"]?.string, fields: fields.elements.compactMap { $0.integer.map(Int.init) },
-                    warnings: item["w"].map(Warning.parse) ?? []))
+                    warnings: item["w"].map(Warning.parse) ?? [],
+                    reason: item["y"]?.string.flatMap(DecisionReason.init)))
         }
     }
 }

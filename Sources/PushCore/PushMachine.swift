@@ -249,6 +249,7 @@ package struct PushMachine: Sendable {
             }
             var member = Batch.Member(record: record, hasSearched: true, warnings: item.warnings)
             member.write = Batch.Member.Write(target: item.target, fields: item.fields)
+            member.reason = item.reason
             member.links = links(of: record, record.children, warnings: &member.warnings)
             member.warnings = item.warnings
             // The provider may give the answer that it gave to the first attempt.
