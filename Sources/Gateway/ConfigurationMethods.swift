@@ -10,12 +10,12 @@ enum ConfigurationMethods {
         }
         server.store.read(.examples(session: session.row.id)) { answer in
             guard case .examples(let examples) = answer else { return responder.error(.internal) }
-            configuration(session, examples.mapValues { Examples(text: $0) }, responder)
+            configuration(server, session, examples.mapValues { Examples(text: $0) }, responder)
         }
     }
 
     private static func configuration(
-        _ session: Sessions.Session, _ examples: [String: Examples], _ responder: Responder
+        _ server: Server, _ session: Sessions.Session, _ examples: [String: Examples], _ responder: Responder
     ) {
         let plan = session.plan
         let payloads = Payloads(plan: plan)
@@ -25,6 +25,7 @@ enum ConfigurationMethods {
         writer.bool(true)
         writer.key("session_id")
         writer.string(session.row.id.text)
+        server.writeConfigured(session, into: &writer)
         writer.key("endgrate")
         writer.beginObject()
         writer.key("provider")

@@ -39,6 +39,7 @@ package final class Server {
     let driver: Driver
     let events: EventLog
     let sealer: Sealer
+    let credentials: Credentials
     let patterns: any PatternCompiler
     /// Fresh with each process: a client sees by it that the gateway was restarted.
     let instance: String
@@ -48,6 +49,7 @@ package final class Server {
     var inboundBytes = 0
     var outboundBytes = 0
     let inboundTurn = InboundTurn()
+    let turns = LongestTurns()
     var dirty: [Connection] = []
     private(set) var connections: [Int: Connection] = [:]
     private var connectionsByUser: [UInt32: Int] = [:]
@@ -98,7 +100,8 @@ package final class Server {
         } catch {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }
-        sealer = try Self.sealer(configuration, log)
+        let key = try Self.key(configuration, log)
+        sealer = Sealer(key: key, for: .confirmedStates)
         turn = Turn(store: store)
         slices = Slices(loop: loop)
         guard let patterns = PatternMatcher() else {
@@ -112,6 +115,9 @@ package final class Server {
             throw StartFailure(description: "\(error)", exitCode: 70)
         }
         do {
+            credentials = try Credentials(
+                loop: loop, log: log, sealer: Sealer(key: key, for: .credentials), sources: configuration.credentials,
+                rows: store.state.credentials)
             local = try LocalExecutor(
                 loop: loop, directory: configuration.localDirectory,
                 resources: catalogue.provider("local", settings: nil)?.resources ?? [])
@@ -121,7 +127,8 @@ package final class Server {
         }
         sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
         driver = Driver(
-            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer)
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer,
+            credentials: credentials)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         housekeeping = Timer(loop: loop)
         started = loop.now
@@ -133,8 +140,8 @@ package final class Server {
     }
 
     /// The store is open, so that nobody else makes a key meanwhile.
-    private static func sealer(_ configuration: Configuration, _ log: Log) throws(StartFailure) -> Sealer {
-        if let path = configuration.keyFile { return Sealer(key: try KeyFile.read(path)) }
+    private static func key(_ configuration: Configuration, _ log: Log) throws(StartFailure) -> [UInt8] {
+        if let path = configuration.keyFile { return try KeyFile.read(path) }
         let path = configuration.store + ".key"
         let (key, isNew) = try KeyFile.readOrMake(path)
         if isNew {
@@ -142,7 +149,7 @@ package final class Server {
                 "a key was made: keep a copy of it, because without it nobody can read what is sealed in the store",
                 ("file", path))
         }
-        return Sealer(key: key)
+        return key
     }
 
     private func wire() {
@@ -307,6 +314,7 @@ package final class Server {
     }
 
     private func everySecond() {
+        turns.tick(loop)
         let now = loop.now
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
         let wall = loop.wallClockMilliseconds()
@@ -396,10 +404,12 @@ package final class Server {
     private func closeRooms() {
         turn.flush()
         driver.close()
-        local.close { [self] in
-            store.close { [self] in
-                log.info("closed")
-                onEnd(0)
+        credentials.close { [self] in
+            local.close { [self] in
+                store.close { [self] in
+                    log.info("closed")
+                    onEnd(0)
+                }
             }
         }
     }

@@ -67,9 +67,10 @@ struct SessionChange {
         row.definition = definition.text
         let saves = definition.root["save_session"]?.bool ?? (row.name != nil)
         row.expires = saves ? nil : row.created + Self.lifetime
-        let problems =
+        var problems =
             server.catalogue.provider(row.account.provider, settings: nil)?
             .problems(ofSettings: params["settings"]) ?? []
+        problems += GivenCredential.problems(params["credentials"])
         guard problems.isEmpty else { return responder.invalid(problems) }
         let plan: SessionPlan
         do {
@@ -78,10 +79,22 @@ struct SessionChange {
             return refuse(error)
         }
         let warnings = warnings + flagWarnings + Self.warnings(plan)
-        if !isNew && definition.changed.isEmpty { return answer(old, changed: [], warnings) }
-        server.sessions.keep(Sessions.Session(row: row, plan: plan))
-        server.local.open(account: row.account.name, settings: server.settings(of: row))
-        server.turn.commit([.session(row)]) { answer(row, changed: definition.changed, warnings) }
+        var changes: [Change] = []
+        var changed = definition.changed
+        switch server.credentials.given(GivenCredential(params["credentials"]), for: row.account, at: server.wall) {
+        case .nothing, .same: break
+        case .unknown(let meant): return responder.credentialUnknown(didYouMean: meant)
+        case .other(let credential):
+            changes.append(server.keep(credential, of: row.account))
+            if !isNew { changed.append("credentials") }
+        }
+        if isNew || !definition.changed.isEmpty {
+            server.sessions.keep(Sessions.Session(row: row, plan: plan))
+            server.local.open(account: row.account.name, settings: server.settings(of: row))
+            changes.append(.session(row))
+        }
+        guard !changes.isEmpty else { return answer(old, changed: [], warnings) }
+        server.turn.commit(changes) { answer(row, changed: changed, warnings) }
     }
 
     private var flagWarnings: [Warning] {

@@ -43,6 +43,7 @@ package final class DurableStore {
     /// runs. Throws `held` when another gateway has it, `newerSchema` or `foreign` without having changed the file,
     /// `damaged`, `full`, `io`, `locked`, `notDurable`, and `system` when a path, a file or a thread cannot be had.
     package init(loop: Loop, path: String, settings: StoreSettings = StoreSettings()) throws(StoreFailure) {
+        Database.prepareLibrary()
         let file = try StoreFile(path: path)
         lock = try StoreLock(storePath: file.path)
         let opening = try Opening(file, settings)
@@ -190,7 +191,9 @@ extension Change {
         case .confirmed(let rows): rows.reduce(0) { $0 + $1.state.count + Self.rowBytes }
         case .unconfirmed(_, _, let ids): ids.count * Self.rowBytes / 2
         case .identities(let rows, _): rows.count * 2 * Self.rowBytes
-        case .planApplied, .planDropped, .sessionDeleted, .transferAccepted, .transferSized, .transferCancelled,
+        case .credential(let row): row.sealed.count + 2 * Self.rowBytes
+        case .credentialRemoved, .planApplied, .planDropped, .sessionDeleted, .transferAccepted, .transferSized,
+            .transferCancelled,
             .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim:
             Self.rowBytes
         }

@@ -30,7 +30,13 @@ enum Migrations {
         }
     }
 
-    private static let all = [first, transferOptions, confirmedStates, plans, lives]
+    private static let all = [first, transferOptions, confirmedStates, plans, lives, credentials]
+
+    /// One an account. name: the operator's word for it; sealed: the value itself, under the gateway's key.
+    private static let credentials = """
+        CREATE TABLE credential(
+            account INTEGER PRIMARY KEY, name TEXT, sealed BLOB NOT NULL, changed INTEGER NOT NULL);
+        """
 
     /// What a push says about itself beside its session (K16): JSON text, empty for nothing.
     private static let transferOptions = """
