@@ -10,21 +10,19 @@ enum ConfigurationMethods {
         }
         server.store.read(.examples(session: session.row.id)) { answer in
             guard case .examples(let examples) = answer else { return responder.error(.internal) }
-            configuration(session, examples.mapValues { Examples(text: $0) }, responder)
+            var writer = JSONWriter()
+            write(session.plan, examples.mapValues { Examples(text: $0) }, into: &writer)
+            responder.result(text: writer.bytes)
         }
     }
 
-    private static func configuration(
-        _ session: Sessions.Session, _ examples: [String: Examples], _ responder: Responder
-    ) {
-        let plan = session.plan
+    static func write(_ plan: SessionPlan, _ examples: [String: Examples], into writer: inout JSONWriter) {
         let payloads = Payloads(plan: plan)
-        var writer = JSONWriter()
         writer.beginObject()
         writer.key("success")
         writer.bool(true)
         writer.key("session_id")
-        writer.string(session.row.id.text)
+        writer.string(plan.session.text)
         writer.key("endgrate")
         writer.beginObject()
         writer.key("provider")
@@ -43,7 +41,6 @@ enum ConfigurationMethods {
         writer.beginObject()
         writer.endObject()
         writer.endObject()
-        responder.result(text: writer.bytes)
     }
 
     /// Members of a schema that are told in a form of their own; the other ones are told as they were given.

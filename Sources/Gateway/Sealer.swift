@@ -9,18 +9,20 @@ final class Sealer {
     private static let nonceBytes = Int(crypto_aead_xchacha20poly1305_ietf_NPUBBYTES)
     private static let tagBytes = Int(crypto_aead_xchacha20poly1305_ietf_ABYTES)
 
-    /// Of confirmed states; each use of the gateway's key has a key of its own.
+    /// Each use of the gateway's key has a key of its own.
     private let stateKey: [UInt8]
     /// Sealed texts that this key does not open.
     private(set) var unopened = 0
 
-    /// - Parameter key: 32 bytes.
-    init(key: [UInt8]) {
+    /// - Parameters:
+    ///   - key: 32 bytes.
+    ///   - use: eight letters, by default of confirmed states. Part of the stored data's meaning: it never changes.
+    init(key: [UInt8], use: StaticString = "pgstate1") {
+        precondition(use.utf8CodeUnitCount == Int(crypto_kdf_CONTEXTBYTES), "A use has eight letters.")
         _ = sodium_init()
         var derived = [UInt8](repeating: 0, count: Int(crypto_aead_xchacha20poly1305_ietf_KEYBYTES))
-        // The context is part of the stored data's meaning: it never changes.
-        _ = "pgstate1".withCString { context in
-            crypto_kdf_derive_from_key(&derived, derived.count, 1, context, key)
+        _ = use.description.withCString { use in
+            crypto_kdf_derive_from_key(&derived, derived.count, 1, use, key)
         }
         stateKey = derived
     }

@@ -39,6 +39,7 @@ package final class Server {
     let driver: Driver
     let events: EventLog
     let sealer: Sealer
+    let webhooks: WebhookDesk
     let patterns: any PatternCompiler
     /// Fresh with each process: a client sees by it that the gateway was restarted.
     let instance: String
@@ -98,7 +99,8 @@ package final class Server {
         } catch {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }
-        sealer = try Self.sealer(configuration, log)
+        let key = try Self.key(configuration, log)
+        sealer = Sealer(key: key)
         turn = Turn(store: store)
         slices = Slices(loop: loop)
         guard let patterns = PatternMatcher() else {
@@ -123,6 +125,13 @@ package final class Server {
         driver = Driver(
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
+        do {
+            webhooks = try WebhookDesk(
+                loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
+                sealer: Sealer(key: key, use: "pghooks1"), configuration: configuration.webhooks)
+        } catch {
+            throw StartFailure(description: "There is no memory for the webhooks' connections.", exitCode: 70)
+        }
         housekeeping = Timer(loop: loop)
         started = loop.now
         parts = PartBook(store.state.openParts)
@@ -133,8 +142,8 @@ package final class Server {
     }
 
     /// The store is open, so that nobody else makes a key meanwhile.
-    private static func sealer(_ configuration: Configuration, _ log: Log) throws(StartFailure) -> Sealer {
-        if let path = configuration.keyFile { return Sealer(key: try KeyFile.read(path)) }
+    private static func key(_ configuration: Configuration, _ log: Log) throws(StartFailure) -> [UInt8] {
+        if let path = configuration.keyFile { return try KeyFile.read(path) }
         let path = configuration.store + ".key"
         let (key, isNew) = try KeyFile.readOrMake(path)
         if isNew {
@@ -142,7 +151,7 @@ package final class Server {
                 "a key was made: keep a copy of it, because without it nobody can read what is sealed in the store",
                 ("file", path))
         }
-        return Sealer(key: key)
+        return key
     }
 
     private func wire() {
@@ -157,6 +166,7 @@ package final class Server {
             log.warning("sealed states in the store do not open with this key: their records are read at the provider")
         }
         driver.onCompleted = { [unowned self] row in completed(row) }
+        wireWebhooks()
         housekeeping.keepsLoopAlive = false
         housekeeping.start(after: 1_000_000_000, repeating: 1_000_000_000) { [unowned self] in everySecond() }
         for row in store.state.sessions {
@@ -165,6 +175,24 @@ package final class Server {
         for session in sessions.byID.values where session.row.account.provider == "local" {
             local.open(account: session.row.account.name, settings: settings(of: session.row))
         }
+    }
+
+    private func wireWebhooks() {
+        driver.webhooks = webhooks
+        webhooks.takeEvent = { [unowned self] in driver.takeEvent() }
+        webhooks.onPublished = { [unowned self] rows in events.published(rows) }
+        webhooks.onQuiet = { [unowned self] in endIfWaited() }
+        if !webhooks.secrets.unopened.isEmpty {
+            log.warning(
+                "webhook secrets in the store do not open with this key: give new ones with updateSession",
+                ("sessions", String(webhooks.secrets.unopened.count)))
+        }
+    }
+
+    /// `stdio --wait` ends when the last transfer has completed and the webhooks of it have been called.
+    func endIfWaited() {
+        guard configuration.waitsForTransfers, driver.machine.running == 0 else { return }
+        for connection in connections.values where connection.peer == nil { connection.checkInputDone() }
     }
 
     func settings(of row: SessionRow) -> LocalSettings {
@@ -176,6 +204,7 @@ package final class Server {
     package func start() throws(StartFailure) {
         for address in configuration.listen { try listen(address) }
         events.open { [self] in
+            webhooks.open()
             driver.resume { [self] in
                 isReady = true
                 let early = whenReady
@@ -287,7 +316,7 @@ package final class Server {
         guard isReady, connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
         if connection.peer != nil || !configuration.listen.isEmpty {
             connection.finish {}
-        } else if !configuration.waitsForTransfers || driver.machine.running == 0 {
+        } else if !configuration.waitsForTransfers || (driver.machine.running == 0 && webhooks.machine.isQuiet) {
             drain()
         }
     }
@@ -344,6 +373,7 @@ package final class Server {
         for listener in listeners { listener.close() }
         listeners = []
         driver.isDraining = true
+        webhooks.isDraining = true
         for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
@@ -369,7 +399,7 @@ package final class Server {
     }
 
     private func drainStep() {
-        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, turn.isEmpty,
+        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, webhooks.underWay == 0, turn.isEmpty,
             !connections.values.contains(where: \.isBusy)
         else { return }
         finish()
@@ -396,10 +426,12 @@ package final class Server {
     private func closeRooms() {
         turn.flush()
         driver.close()
-        local.close { [self] in
-            store.close { [self] in
-                log.info("closed")
-                onEnd(0)
+        webhooks.close { [self] in
+            local.close { [self] in
+                store.close { [self] in
+                    log.info("closed")
+                    onEnd(0)
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ struct SessionDefinition {
     static let updatable =
         PushOptions.names + [
             "settings", "mapping", "default_upsert", "passthrough_fields", "save_session", "method", "label",
-        ]
+        ] + SessionWebhooks.names
 
     let text: [UInt8]
     let root: JSONView
@@ -71,17 +71,57 @@ struct SessionChange {
             server.catalogue.provider(row.account.provider, settings: nil)?
             .problems(ofSettings: params["settings"]) ?? []
         guard problems.isEmpty else { return responder.invalid(problems) }
+        guard webhooks.areGood(server.webhooks.filter, responder) else { return }
         let plan: SessionPlan
         do {
             plan = try server.sessions.makePlan(row)
         } catch {
             return refuse(error)
         }
-        let warnings = warnings + flagWarnings + Self.warnings(plan)
-        if !isNew && definition.changed.isEmpty { return answer(old, changed: [], warnings) }
+        let warnings = warnings + flagWarnings + webhooks.warnings + Self.warnings(plan)
+        let isSame = !isNew && definition.changed.isEmpty
+        guard let secrets = secrets(row.id, plan) else { return }
+        let changed = definition.changed + (secrets.areChanged && !isNew ? ["webhook_secrets"] : [])
+        let finish: () -> Void = { answer(isSame ? old : row, changed: changed, secret: secrets.made, warnings) }
+        guard !isSame else {
+            return secrets.changes.isEmpty ? finish() : server.turn.commit(secrets.changes, finish)
+        }
+        let deliveries = server.webhooks.configured(row, plan)
         server.sessions.keep(Sessions.Session(row: row, plan: plan))
         server.local.open(account: row.account.name, settings: server.settings(of: row))
-        server.turn.commit([.session(row)]) { answer(row, changed: definition.changed, warnings) }
+        server.turn.commit([.session(row)] + secrets.changes + (deliveries.isEmpty ? [] : [.deliveries(deliveries)])) {
+            server.webhooks.committed(deliveries)
+            finish()
+        }
+    }
+
+    private var webhooks: WebhookParams { WebhookParams(params: params) }
+
+    /// What of the secrets changes with this call; `made`: the text of one that the gateway made up.
+    private struct SecretChange {
+        var changes: [Change] = []
+        var areChanged = false
+        var made: String?
+    }
+
+    /// Nil, and answered so, when they are wrong.
+    private func secrets(_ session: Identifier, _ plan: SessionPlan) -> SecretChange? {
+        var problems: [ParamProblem] = []
+        let given = webhooks.keys(&problems)
+        guard problems.isEmpty else {
+            responder.invalid(problems)
+            return nil
+        }
+        var change = SecretChange()
+        if let given {
+            guard given != server.webhooks.secrets[session] else { return change }
+            change.changes = [server.webhooks.secrets.set(given, of: session)]
+            change.areChanged = true
+        } else if !plan.webhooks.isEmpty, let made = server.webhooks.secretIfNeeded(session) {
+            change.changes = [made.change]
+            change.made = made.text
+        }
+        return change
     }
 
     private var flagWarnings: [Warning] {
@@ -135,7 +175,7 @@ struct SessionChange {
         responder.invalid(problems)
     }
 
-    private func answer(_ row: SessionRow, changed: [String], _ warnings: [Warning]) {
+    private func answer(_ row: SessionRow, changed: [String], secret: String?, _ warnings: [Warning]) {
         responder.object { writer in
             writer.key("success")
             writer.bool(true)
@@ -149,6 +189,7 @@ struct SessionChange {
                 writer.key("changed")
                 writer.value(.array(changed.map { .string($0) }))
             }
+            Responder.tell(secret: secret, into: &writer)
             if !warnings.isEmpty {
                 writer.key("warnings")
                 writer.raw(Warning.text(warnings))

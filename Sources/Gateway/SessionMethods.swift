@@ -122,6 +122,7 @@ extension Server {
     /// Removes a session with everything of it but the ledger.
     func forget(_ id: Identifier, forgetting scope: LedgerScope?, _ done: @escaping () -> Void) {
         sessions.remove(id)
+        webhooks.forget(id)
         parts.close(session: id)
         events.forgetPages()
         for connection in connections.values {
@@ -136,9 +137,10 @@ extension Server {
         turn.commit([.sessionDeleted(id, forgetting: scope)], done)
     }
 
-    /// It has unfinished records, or some that are still arriving.
+    /// It has unfinished records, some that are still arriving, or webhooks that are still to be called.
     private func isUsed(_ id: Identifier) -> Bool {
         driver.machine.hasOpenTransfers(session: id) || parts.isUsed(session: id)
+            || webhooks.machine.hasPending(session: id)
     }
 
     /// A session with unfinished records never expires.
