@@ -60,7 +60,8 @@ let package = Package(
                 "HTTPClient", "LocalProvider", "Providers", "PushCore", "Store",
             ]),
         .executableTarget(
-            name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "HTTPClient", "JSON", "PushCore"], swiftSettings: strict),
+            name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "HTTPClient", "JSON", "PushCore"],
+            swiftSettings: strict),
 
         // Tests
         tests("ConformanceTests", ["JSON", "JSONRPC"]),

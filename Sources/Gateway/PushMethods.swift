@@ -171,7 +171,8 @@ private final class Push {
         let made = row.life.webhooks == nil ? nil : server.webhooks.secretIfNeeded(row.session)
         secret = made?.text
         let staging = Staging(
-            server, intake, first: [.transferBegun(row)] + (made.map { [$0.change] } ?? []), last: [.transferAccepted(sequence: row.sequence)])
+            server, intake, first: [.transferBegun(row)] + (made.map { [$0.change] } ?? []),
+            last: [.transferAccepted(sequence: row.sequence)])
         staging.onRows = { [self] rows in
             for record in direct == nil ? [] : rows {
                 direct?.append(PreparedRecord(record, plan: plan, disablesUpsert: row.disableUpsert))

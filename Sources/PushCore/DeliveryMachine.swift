@@ -116,7 +116,8 @@ package struct DeliveryMachine: Sendable {
     package func hasPending(session: Identifier) -> Bool { endpoints.keys.contains { $0.session == session } }
     /// No attempt is in flight, and none could be made before time passes.
     package var isQuiet: Bool {
-        flights.isEmpty && !endpoints.values.contains { $0.first != nil && !$0.isPaused && $0.heldUntil <= now.monotonic }
+        flights.isEmpty
+            && !endpoints.values.contains { $0.first != nil && !$0.isPaused && $0.heldUntil <= now.monotonic }
     }
 
     package mutating func handle(_ fact: DeliveryFact, at moment: Moment) -> [DeliveryEffect] {
