@@ -114,6 +114,7 @@ enum ControlMethods {
             ("exchanges", server.driver.exchanges), ("events_logged", Int(server.driver.machine.latestEvent)),
             ("events_delivered", counters.eventsDelivered), ("inbound_bytes", counters.inboundBytes),
             ("outbound_bytes", counters.outboundBytes),
+            ("longest_turn_us", server.turns.microseconds(server.loop)),
             ("webhooks_pending", server.webhooks.machine.pending), ("webhook_attempts", server.webhooks.attempts),
             ("webhooks_delivered", server.webhooks.delivered), ("webhooks_failed", server.webhooks.failed),
             ("webhook_endpoints_paused", server.webhooks.machine.paused),
