@@ -49,7 +49,7 @@ let package = Package(
         // Rooms with I/O
         room("EventLoop", ["CLinux", "CUV"]),
         room("HTTPClient", ["CCurl", "CZlib", "EventLoop", "PushCore"]),
-        room("LocalProvider", ["CSQLite", "EventLoop", "JSON", "PushCore"]),
+        room("LocalProvider", ["CSodium", "CSQLite", "EventLoop", "JSON", "PushCore"]),
         room("Store", ["CSQLite", "EventLoop", "PushCore"]),
 
         // Assembly

@@ -77,6 +77,8 @@ package struct Configuration: Sendable {
     package var store: String
     /// Path of the file with the gateway's key; nil: beside the store, made at the first start.
     package var keyFile: String?
+    /// What callers may name as `credentials`; each name once.
+    package var credentials: [CredentialSource] = []
     /// Directory of the files of the embedded provider.
     package var localDirectory: String
     package var ceilings = Ceilings()

@@ -11,18 +11,25 @@ enum ConfigurationMethods {
         server.store.read(.examples(session: session.row.id)) { answer in
             guard case .examples(let examples) = answer else { return responder.error(.internal) }
             var writer = JSONWriter()
-            write(session.plan, examples.mapValues { Examples(text: $0) }, into: &writer)
+            write(session.plan, examples.mapValues { Examples(text: $0) }, into: &writer) {
+                server.writeConfigured(session, into: &$0)
+            }
             responder.result(text: writer.bytes)
         }
     }
 
-    static func write(_ plan: SessionPlan, _ examples: [String: Examples], into writer: inout JSONWriter) {
+    /// - Parameter more: further members, after the session's id.
+    static func write(
+        _ plan: SessionPlan, _ examples: [String: Examples], into writer: inout JSONWriter,
+        more: (inout JSONWriter) -> Void
+    ) {
         let payloads = Payloads(plan: plan)
         writer.beginObject()
         writer.key("success")
         writer.bool(true)
         writer.key("session_id")
         writer.string(plan.session.text)
+        more(&writer)
         writer.key("endgrate")
         writer.beginObject()
         writer.key("provider")

@@ -13,6 +13,7 @@ final class Driver {
     private let sessions: Sessions
     private let local: LocalExecutor
     private let sealer: Sealer
+    private let credentials: Credentials
     private let codec = LocalCodec()
     private(set) var machine: PushMachine
     private var facts: [Fact] = []
@@ -36,7 +37,7 @@ final class Driver {
 
     init(
         loop: Loop, store: DurableStore, turn: Turn, slices: Slices, sessions: Sessions, local: LocalExecutor,
-        sealer: Sealer
+        sealer: Sealer, credentials: Credentials
     ) {
         self.loop = loop
         self.store = store
@@ -45,6 +46,7 @@ final class Driver {
         self.sessions = sessions
         self.local = local
         self.sealer = sealer
+        self.credentials = credentials
         machine = PushMachine(
             lastIntent: store.state.lastIntent, lastError: store.state.lastError, lastEvent: store.state.lastEvent)
     }
@@ -132,9 +134,15 @@ final class Driver {
         guard !isDraining else { return }
         exchanges += 1
         exchangesUnderWay += 1
-        local.perform(exchange) { [self] outcome in
-            exchangesUnderWay -= 1
-            answer(outcome)
+        credentials.withHeaders(for: exchange.account) { [self] headers in
+            var exchange = exchange
+            // The embedded provider asks for credentials only where its settings say so, and then says itself that they
+            // are missing.
+            if case .ready(let shown) = headers { exchange.headers += shown }
+            local.perform(exchange) { [self] outcome in
+                exchangesUnderWay -= 1
+                answer(outcome)
+            }
         }
     }
 

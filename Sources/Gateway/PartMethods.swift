@@ -24,6 +24,7 @@ enum PartMethods {
         keyed.begin(
             stepAside: {}, found: { row in begun(row, duplicate: true, warnings, responder) },
             new: {
+                guard !server.refuseUnconfigured(session, responder) else { return keyed.release() }
                 let now = server.loop.wallClockMilliseconds()
                 server.lastTransfer += 1
                 var row = TransferRow(

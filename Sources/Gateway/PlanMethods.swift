@@ -22,6 +22,7 @@ enum PlanMethods {
         guard let schemaPlace = session.plan.schemaPlace(for: type) else {
             return PushMethods.unknownType(type, session.plan, responder)
         }
+        guard !server.refuseUnconfigured(session, responder) else { return }
         guard server.store.freeBytes() >= server.ceilings.freeSpace else {
             return responder.error(.storageFull, retryAfterMilliseconds: 10_000)
         }

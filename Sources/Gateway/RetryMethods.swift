@@ -81,6 +81,9 @@ final class Retry {
         guard let session = server.sessions.byID[origin.session] else {
             return refused { $0.error(.transferNotFound) }
         }
+        guard server.missing(session) == nil else {
+            return refused { [server] in _ = server.refuseUnconfigured(session, $0) }
+        }
         server.sessions.plan(session: origin.session, revision: origin.revision) { [self] old in
             guard let old else { return refused { $0.error(.transferNotFound) } }
             // The session as it is now: what was refused may be good under a schema that was corrected since.

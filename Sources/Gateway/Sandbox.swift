@@ -21,6 +21,7 @@ extension LocalSettings {
             budget = LocalBudget(
                 perSecond: rate, burst: given["burst"]?.integer.map { Int(clamping: $0) } ?? max(1, Int(rate)))
         }
+        acceptedToken = view["token_sha256"]?.string.flatMap(TokenHash.init(hexadecimal:))
         faults = view["faults"]?.elements.compactMap(LocalFault.init) ?? []
     }
 }
@@ -40,6 +41,7 @@ extension ProviderDescription {
     mutating func take(_ settings: JSONView?) {
         guard let settings else { return }
         if let name = settings["class"]?.string, let given = Class(rawValue: name) { recoveryClass = given }
+        authType = settings["auth_type"]?.string ?? authType
         supportsAssociations = settings["associations"]?.bool ?? supportsAssociations
         returnsData = settings["returns_data"]?.bool ?? returnsData
         let local = LocalSettings(settings)
@@ -51,6 +53,10 @@ extension ProviderDescription {
     /// are indexed.
     func problems(ofSettings settings: JSONView?) -> [ParamProblem] {
         var problems: [ParamProblem] = []
+        if let hash = settings?["token_sha256"]?.string, TokenHash(hexadecimal: hash) == nil {
+            problems.append(
+                ParamProblem(path: "/settings/token_sha256", message: "must be 64 hexadecimal digits"))
+        }
         for (name, fields) in settings?["unique"]?.members.map({ ($0.key.string ?? "", $0.value) }) ?? [] {
             let path = "/settings/unique/\(name)"
             guard let resource = resources.first(where: { $0.name == name }) else {

@@ -9,22 +9,26 @@ final class Sealer {
     private static let nonceBytes = Int(crypto_aead_xchacha20poly1305_ietf_NPUBBYTES)
     private static let tagBytes = Int(crypto_aead_xchacha20poly1305_ietf_ABYTES)
 
-    /// Each use of the gateway's key has a key of its own.
-    private let stateKey: [UInt8]
+    private let usedKey: [UInt8]
     /// Sealed texts that this key does not open.
     private(set) var unopened = 0
 
-    /// - Parameters:
-    ///   - key: 32 bytes.
-    ///   - use: eight letters, by default of confirmed states. Part of the stored data's meaning: it never changes.
-    init(key: [UInt8], use: StaticString = "pgstate1") {
-        precondition(use.utf8CodeUnitCount == Int(crypto_kdf_CONTEXTBYTES), "A use has eight letters.")
+    /// What is sealed: each has a key of its own. The words are part of the stored data's meaning and never change; eight
+    /// bytes each.
+    enum Use: String {
+        case confirmedStates = "pgstate1"
+        case credentials = "pgcreds1"
+        case webhookSecrets = "pghooks1"
+    }
+
+    /// - Parameter key: the gateway's, 32 bytes.
+    init(key: [UInt8], for use: Use) {
         _ = sodium_init()
         var derived = [UInt8](repeating: 0, count: Int(crypto_aead_xchacha20poly1305_ietf_KEYBYTES))
-        _ = use.description.withCString { use in
-            crypto_kdf_derive_from_key(&derived, derived.count, 1, use, key)
+        _ = use.rawValue.withCString { context in
+            crypto_kdf_derive_from_key(&derived, derived.count, 1, context, key)
         }
-        stateKey = derived
+        usedKey = derived
     }
 
     /// Changes as the store may see them.
@@ -63,7 +67,7 @@ final class Sealer {
             randombytes_buf(start, Self.nonceBytes)
             crypto_aead_xchacha20poly1305_ietf_encrypt(
                 start + Self.nonceBytes, nil, text, UInt64(text.count), binding, UInt64(binding.count), nil, start,
-                stateKey)
+                usedKey)
         }
         return sealed
     }
@@ -80,7 +84,7 @@ final class Sealer {
                 return withUnsafeMutablePointer(to: &nothing) { nothing in
                     crypto_aead_xchacha20poly1305_ietf_decrypt(
                         text.baseAddress ?? nothing, nil, nil, start + Self.nonceBytes,
-                        UInt64(sealed.count - Self.nonceBytes), binding, UInt64(binding.count), start, stateKey)
+                        UInt64(sealed.count - Self.nonceBytes), binding, UInt64(binding.count), start, usedKey)
                 }
             }
         }

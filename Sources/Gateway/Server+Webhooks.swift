@@ -5,6 +5,7 @@ extension Server {
         driver.webhooks = webhooks
         webhooks.takeEvent = { [unowned self] in driver.takeEvent() }
         webhooks.onPublished = { [unowned self] rows in events.published(rows) }
+        webhooks.writeConfigured = { [unowned self] in writeConfigured($0, into: &$1) }
         webhooks.onQuiet = { [unowned self] in endIfWaited() }
         if !webhooks.secrets.unopened.isEmpty {
             log.warning(

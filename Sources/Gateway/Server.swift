@@ -40,6 +40,7 @@ package final class Server {
     let events: EventLog
     let sealer: Sealer
     let webhooks: WebhookDesk
+    let credentials: Credentials
     let patterns: any PatternCompiler
     /// Fresh with each process: a client sees by it that the gateway was restarted.
     let instance: String
@@ -101,7 +102,7 @@ package final class Server {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }
         let key = try Self.key(configuration, log)
-        sealer = Sealer(key: key)
+        sealer = Sealer(key: key, for: .confirmedStates)
         turn = Turn(store: store)
         slices = Slices(loop: loop)
         guard let patterns = PatternMatcher() else {
@@ -115,6 +116,9 @@ package final class Server {
             throw StartFailure(description: "\(error)", exitCode: 70)
         }
         do {
+            credentials = try Credentials(
+                loop: loop, log: log, sealer: Sealer(key: key, for: .credentials), sources: configuration.credentials,
+                rows: store.state.credentials)
             local = try LocalExecutor(
                 loop: loop, directory: configuration.localDirectory,
                 resources: catalogue.provider("local", settings: nil)?.resources ?? [])
@@ -124,12 +128,13 @@ package final class Server {
         }
         sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
         driver = Driver(
-            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer)
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer,
+            credentials: credentials)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         do {
             webhooks = try WebhookDesk(
                 loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
-                sealer: Sealer(key: key, use: "pghooks1"), configuration: configuration.webhooks)
+                sealer: Sealer(key: key, for: .webhookSecrets), configuration: configuration.webhooks)
         } catch {
             throw StartFailure(description: "There is no memory for the webhooks' connections.", exitCode: 70)
         }
@@ -411,10 +416,12 @@ package final class Server {
         turn.flush()
         driver.close()
         webhooks.close { [self] in
-            local.close { [self] in
-                store.close { [self] in
-                    log.info("closed")
-                    onEnd(0)
+            credentials.close { [self] in
+                local.close { [self] in
+                    store.close { [self] in
+                        log.info("closed")
+                        onEnd(0)
+                    }
                 }
             }
         }

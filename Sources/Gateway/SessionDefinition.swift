@@ -67,9 +67,11 @@ struct SessionChange {
         row.definition = definition.text
         let saves = definition.root["save_session"]?.bool ?? (row.name != nil)
         row.expires = saves ? nil : row.created + Self.lifetime
-        let problems =
+        var problems =
             server.catalogue.provider(row.account.provider, settings: nil)?
             .problems(ofSettings: params["settings"]) ?? []
+        problems += GivenCredential.problems(params["credentials"])
+        let keys = webhooks.keys(&problems)
         guard problems.isEmpty else { return responder.invalid(problems) }
         guard webhooks.areGood(server.webhooks.filter, responder) else { return }
         let plan: SessionPlan
@@ -79,19 +81,32 @@ struct SessionChange {
             return refuse(error)
         }
         let warnings = warnings + flagWarnings + webhooks.warnings + Self.warnings(plan)
-        let isSame = !isNew && definition.changed.isEmpty
-        guard let secrets = secrets(row.id, plan) else { return }
-        let changed = definition.changed + (secrets.areChanged && !isNew ? ["webhook_secrets"] : [])
-        let finish: () -> Void = { answer(isSame ? old : row, changed: changed, secret: secrets.made, warnings) }
-        guard !isSame else {
-            return secrets.changes.isEmpty ? finish() : server.turn.commit(secrets.changes, finish)
+        var changes: [Change] = []
+        var changed = definition.changed
+        var deliveries: [DeliveryRow] = []
+        switch server.credentials.given(GivenCredential(params["credentials"]), for: row.account, at: server.wall) {
+        case .nothing, .same: break
+        case .unknown(let meant): return responder.credentialUnknown(didYouMean: meant)
+        case .other(let credential):
+            changes.append(server.keep(credential, of: row.account))
+            if !isNew { changed.append("credentials") }
         }
-        let deliveries = server.webhooks.configured(row, plan)
-        server.sessions.keep(Sessions.Session(row: row, plan: plan))
-        server.local.open(account: row.account.name, settings: server.settings(of: row))
-        server.turn.commit([.session(row)] + secrets.changes + (deliveries.isEmpty ? [] : [.deliveries(deliveries)])) {
+        if isNew || !definition.changed.isEmpty {
+            server.sessions.keep(Sessions.Session(row: row, plan: plan))
+            server.local.open(account: row.account.name, settings: server.settings(of: row))
+            changes.insert(.session(row), at: 0)
+        }
+        if !changes.isEmpty, let session = server.sessions.byID[row.id], server.missing(session) == nil {
+            deliveries = server.webhooks.configured(session.row, session.plan)
+            if !deliveries.isEmpty { changes.append(.deliveries(deliveries)) }
+        }
+        let secrets = secrets(keys, row.id, plan)
+        changes += secrets.changes
+        if secrets.areChanged && !isNew { changed.append("webhook_secrets") }
+        guard !changes.isEmpty else { return answer(old, changed: [], secret: nil, warnings) }
+        server.turn.commit(changes) {
             server.webhooks.committed(deliveries)
-            finish()
+            answer(row, changed: changed, secret: secrets.made, warnings)
         }
     }
 
@@ -104,14 +119,8 @@ struct SessionChange {
         var made: String?
     }
 
-    /// Nil, and answered so, when they are wrong.
-    private func secrets(_ session: Identifier, _ plan: SessionPlan) -> SecretChange? {
-        var problems: [ParamProblem] = []
-        let given = webhooks.keys(&problems)
-        guard problems.isEmpty else {
-            responder.invalid(problems)
-            return nil
-        }
+    /// - Parameter given: what the call brings; nil: nothing.
+    private func secrets(_ given: [[UInt8]]?, _ session: Identifier, _ plan: SessionPlan) -> SecretChange {
         var change = SecretChange()
         if let given {
             guard given != server.webhooks.secrets[session] else { return change }

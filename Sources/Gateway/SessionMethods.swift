@@ -55,12 +55,12 @@ enum SessionMethods {
             page.meta("listSessions", [], total: all.count, shown: shown.count, into: &writer)
             writer.key("sessions")
             writer.beginArray()
-            for session in shown { describe(session, into: &writer) }
+            for session in shown { describe(session, server, into: &writer) }
             writer.endArray()
         }
     }
 
-    private static func describe(_ session: Sessions.Session, into writer: inout JSONWriter) {
+    private static func describe(_ session: Sessions.Session, _ server: Server, into writer: inout JSONWriter) {
         writer.beginObject()
         writer.key("session_id")
         writer.string(session.row.id.text)
@@ -82,6 +82,7 @@ enum SessionMethods {
         writer.value(.array(session.plan.schemas.map { .string($0.key) }))
         writer.key("method")
         writer.string(session.plan.returnsSchemaForm ? "push+pull" : "push")
+        server.writeConfigured(session, into: &writer)
         writer.key("save_session")
         writer.bool(session.row.expires == nil)
         writer.key("created")
@@ -121,6 +122,7 @@ extension Server {
 
     /// Removes a session with everything of it but the ledger.
     func forget(_ id: Identifier, forgetting scope: LedgerScope?, _ done: @escaping () -> Void) {
+        let account = sessions.byID[id]?.row.account
         sessions.remove(id)
         webhooks.forget(id)
         parts.close(session: id)
@@ -134,7 +136,8 @@ extension Server {
             plannings[sequence]?.abandon { $0.error(.sessionNotFound) }
         }
         driver.tell(.sessionDeleted(id))
-        turn.commit([.sessionDeleted(id, forgetting: scope)], done)
+        let credential = account.map(credentialsRemoved) ?? []
+        turn.commit([.sessionDeleted(id, forgetting: scope)] + credential, done)
     }
 
     /// It has unfinished records, some that are still arriving, or webhooks that are still to be called.

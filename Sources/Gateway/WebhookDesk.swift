@@ -45,6 +45,8 @@ final class WebhookDesk {
     var takeEvent: () -> Int64 = { 0 }
     /// Events that are on disk now.
     var onPublished: ([EventRow]) -> Void = { _ in }
+    /// Whether a session is configured, as members of its configuration.
+    var writeConfigured: (Sessions.Session, inout JSONWriter) -> Void = { _, _ in }
     /// No attempt is in flight, and none could be made before time passes.
     var onQuiet: () -> Void = {}
 
@@ -221,11 +223,15 @@ final class WebhookDesk {
             let target = WebhookRoutes(text: content.routes)?.target(of: content.row.event.kind)
             return finish({ Payloads(plan: plan).payload(content.logged, into: &$0) }, target?.metadata ?? [])
         }
-        store.read(.examples(session: content.row.event.session)) { answer in
+        store.read(.examples(session: content.row.event.session)) { [self] answer in
             guard case .examples(let examples) = answer else { return }
             let shown = examples.mapValues { Examples(text: $0) }
             finish(
-                { ConfigurationMethods.write(plan, shown, into: &$0) }, plan.webhooks.configuration?.metadata ?? [])
+                { [self] writer in
+                    ConfigurationMethods.write(plan, shown, into: &writer) { writer in
+                        if let session = sessions.byID[plan.session] { writeConfigured(session, &writer) }
+                    }
+                }, plan.webhooks.configuration?.metadata ?? [])
         }
     }
 

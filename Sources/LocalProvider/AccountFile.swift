@@ -56,6 +56,7 @@ final class AccountFile {
 
     /// - Parameter time: wall clock, milliseconds since 1970.
     func perform(_ exchange: Exchange, at time: Int64) -> ExchangeOutcome {
+        if let token = settings.acceptedToken, !token.accepts(exchange.headers) { return .unauthorized }
         let call: LocalCall
         do { call = try LocalCall(exchange) } catch { return .refusal(error) }
         if let wait = meter?.take(at: time) { return .throttled(milliseconds: wait) }

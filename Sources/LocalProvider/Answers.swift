@@ -28,6 +28,11 @@ extension ExchangeOutcome {
         return .answered(status: refusal.status, headers: headers + extra, body: writer.bytes)
     }
 
+    /// 401.
+    static var unauthorized: ExchangeOutcome {
+        .refusal(CallRefusal(code: .unauthorized, message: "The credentials are not accepted."))
+    }
+
     /// 429. `Retry-After` counts in whole seconds; `retry-after-ms` says it exactly.
     static func throttled(milliseconds: Int64) -> ExchangeOutcome {
         .refusal(
@@ -52,7 +57,7 @@ extension LocalFault.Kind {
             .refusal(CallRefusal(code: .unavailable, message: "The provider is down for the moment."))
         case .throttle: .throttled(milliseconds: Self.throttleTime)
         case .unauthorized:
-            .refusal(CallRefusal(code: .unauthorized, message: "The credentials are not accepted."))
+            .unauthorized
         case .loseAnswer, .badAnswer, .refuseRecord: nil
         }
     }

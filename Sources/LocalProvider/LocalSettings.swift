@@ -17,6 +17,8 @@ package struct LocalSettings: Equatable, Sendable {
     /// Nil: any number of exchanges.
     package var budget: LocalBudget?
     package var faults: [LocalFault]
+    /// The hash of the only bearer token that is accepted; nil: none is needed.
+    package var acceptedToken: TokenHash?
 
     package init(
         latencyMilliseconds: Int = 0, returnsData: Bool = true, supportsAssociations: Bool = true,

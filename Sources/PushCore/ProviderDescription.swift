@@ -69,6 +69,9 @@ package struct ProviderDescription: Equatable, Sendable {
         self.hasOpenResources = hasOpenResources
     }
 
+    /// Nothing can be pushed without credentials.
+    package var needsCredentials: Bool { authType != "custom" }
+
     /// Records of one batch: it is read and written in one call each.
     var batchCeiling: Int { min(readBatch, writeBatch) }
 

@@ -65,6 +65,9 @@ package enum Change: Equatable, Sendable {
     case confirmed([ConfirmedRow])
     /// The states of these provider records are not known any more.
     case unconfirmed(AccountKey, resource: String, ids: [String])
+    /// Takes the place of what the account had.
+    case credential(CredentialRow)
+    case credentialRemoved(AccountKey)
     /// Pairs that a caller brings along; an internal id that is remembered already keeps what it has unless `replacing`.
     case identities([LedgerRow], replacing: Bool)
 }
@@ -104,6 +107,7 @@ package struct StoredState: Equatable, Sendable {
     package var webhookSecrets: [Identifier: [UInt8]] = [:]
     /// Plans that are kept, oldest first.
     package var plans: [PlanAge] = []
+    package var credentials: [CredentialRow] = []
 
     package struct PlanAge: Equatable, Sendable {
         package var sequence: Int64

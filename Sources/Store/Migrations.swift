@@ -30,7 +30,13 @@ enum Migrations {
         }
     }
 
-    private static let all = [first, transferOptions, confirmedStates, plans, lives, deliveries]
+    private static let all = [first, transferOptions, confirmedStates, plans, lives, credentials, deliveries]
+
+    /// One an account. name: the operator's word for it; sealed: the value itself, under the gateway's key.
+    private static let credentials = """
+        CREATE TABLE credential(
+            account INTEGER PRIMARY KEY, name TEXT, sealed BLOB NOT NULL, changed INTEGER NOT NULL);
+        """
 
     /// Calls of webhooks. Columns from `event` on are those of the event log. due: 0 before the first attempt.
     private static let deliveries = """

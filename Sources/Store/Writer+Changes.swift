@@ -47,6 +47,8 @@ extension Writer {
                 rows += settings.sliceRows
             case .confirmed(let rows): for row in rows { try save(row) }
             case .unconfirmed(let account, let resource, let ids): try remove(confirmed: ids, of: resource, account)
+            case .credential(let row): try save(row)
+            case .credentialRemoved(let account): try remove(credentialOf: account)
             case .identities(let rows, let replaces): for row in rows { try insert(row, replacing: replaces) }
             }
         }

@@ -49,6 +49,10 @@ enum Help {
           --store FILE            default: $XDG_STATE_HOME/pushgate/store.db
           --key-file FILE         what is sealed in the store is sealed under this key: 64 hexadecimal digits, mode 0600.
                                   Default: FILE.key beside the store, made at the first start; keep a copy of it
+          --credential NAME=env:VAR | NAME=file:PATH | NAME=systemd:NAME
+                                  a token that sessions may name as credentials without ever seeing it; repeatable. A
+                                  variable is taken at the start and wiped; a file is read whenever it is needed, and
+                                  others must not be able to read it
           --local DIR             files of the embedded provider; default: local/ beside the store
           --allow-uid ID          lets another user in; repeatable. Default: root and the user it runs as
           --allow-gid ID          lets a group in, also as a supplementary group; repeatable

@@ -7,7 +7,8 @@ import PushCore
 struct Options {
     /// Options that every way of serving takes.
     static let serving = [
-        "store", "key-file", "local", "allow-uid", "allow-gid", "token-file", "drain", "log", "max-connections",
+        "store", "key-file", "credential", "local", "allow-uid", "allow-gid", "token-file", "drain", "log",
+        "max-connections",
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
         "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time", "keep-transfers",
@@ -91,6 +92,7 @@ struct Options {
         var configuration = Configuration(
             store: store, localDirectory: self["local"] ?? Paths.folder(of: store) + "/local")
         configuration.keyFile = self["key-file"]
+        configuration.credentials = try CredentialOptions.sources(all("credential"))
         try readCeilings(into: &configuration.ceilings)
         try readRetention(into: &configuration.retention)
         try readWebhooks(into: &configuration.webhooks)

@@ -10,7 +10,6 @@ from check_protocol import ERROR_REF, FORMATS, SCHEMA_REF, closed, distinct
 CANNOT_BE_SHOWN = {
     "forbidden": "a transcript has one user; hostile_peers.py shows it as another one",
     "deadline_exceeded": "only a plan whose provider is silent for 300 s ends so",
-    "session_not_configured": "the embedded provider needs no credentials",
     "internal": "it would be a fault of the gateway",
 }
 # Codes that may answer any call whatever its method lists: they belong to the line or the connection.

@@ -55,7 +55,7 @@ class Play:
         self.name = names[0] if names and self.first_stage_is_connection() else "main"
 
     def options(self, folder):
-        options = []
+        options, defined = [], []
         for line in self.lines:
             if line.kind == "stage" and line.words[0] == "options":
                 options += line.words[1:]
@@ -64,7 +64,18 @@ class Play:
                 token.write_text(line.words[1] + "\n")
                 token.chmod(0o600)
                 options += ["--token-file", str(token)]
+            elif line.kind == "stage" and line.words[0] == "credential" and line.words[1] not in defined:
+                defined.append(line.words[1])
+                path = self.write_credential(folder, *line.words[1:3])
+                options += ["--credential", f"{line.words[1]}=file:{path}"]
         return options
+
+    def write_credential(self, folder, name, text):
+        """The file of a credential that the operator has defined."""
+        path = folder / f"credential-{name}"
+        path.write_text(text + "\n")
+        path.chmod(0o600)
+        return path
 
     def first_stage_is_connection(self):
         """Whether no line is spoken before the first `@ connection`."""
@@ -177,6 +188,8 @@ class Play:
             self.gateway.start()
         elif direction == "exit":
             self.exit(int(rest[0]))
+        elif direction == "credential":
+            self.write_credential(Path(self.gateway.store).parent, *rest)
         elif direction == "provider":
             self.provider(line)
 

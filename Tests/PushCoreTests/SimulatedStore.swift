@@ -57,7 +57,7 @@ struct SimulatedStore {
         case .part, .partsDropped, .partsExpired, .transferSized, .retryShifts, .retriesWritten, .errorsResolved,
             .outcomesReplaced, .examples:
             complaints.append("the machine does not order \(change)")
-        case .session, .sessionDeleted, .consumer, .trim: break
+        case .session, .sessionDeleted, .consumer, .trim, .credential, .credentialRemoved: break
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
         case .deliveries, .deliveryProgressed, .webhookSecrets: break
         }

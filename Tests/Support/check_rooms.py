@@ -18,7 +18,7 @@ IMPORTS = {
     "Providers": {"JSON", "PushCore"},
     "EventLoop": {"CLinux", "CUV", "Glibc"},
     "HTTPClient": {"CCurl", "CZlib", "EventLoop", "Glibc", "PushCore"},
-    "LocalProvider": {"CSQLite", "EventLoop", "Glibc", "JSON", "PushCore"},
+    "LocalProvider": {"CSodium", "CSQLite", "EventLoop", "Glibc", "JSON", "PushCore"},
     "Store": {"CSQLite", "EventLoop", "Glibc", "PushCore"},
     "Gateway": {
         "CLinux", "CPCRE2", "CProtocolFiles", "CSodium", "EventLoop", "Glibc", "HTTPClient", "JSON", "JSONRPC",

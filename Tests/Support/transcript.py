@@ -16,7 +16,7 @@ ARROWS = {
 RESERVED = {"to-provider", "from-provider"}
 STAGES = {
     "options", "token", "over", "list", "connection", "send", "in", "close", "closed", "reconnect", "restart", "exit",
-    "provider",
+    "provider", "credential",
 }
 NAME = re.compile(r"\$(\$|[a-z][a-z0-9_]*|_)")
 CAPTURED = re.compile(r'"\$([a-z][a-z0-9_]*)"|\$(\$|[a-z][a-z0-9_]*|_)')
