@@ -8,10 +8,13 @@ Needs the packages standardwebhooks and svix.
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import random
 import shutil
+import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
@@ -20,7 +23,7 @@ import time
 import standardwebhooks
 import svix
 
-from peer import Gateway, Missing, Refused
+from peer import BINARY, Gateway, Missing, Refused, encode
 from receiver import Receiver
 
 CHECKS = []
@@ -429,10 +432,29 @@ def a_session_that_still_has_to_tell_does_not_end(arguments):
 
 
 @check
-def standard_input_waits_for_its_webhooks(arguments):
-    import subprocess
+def a_session_does_not_expire_while_something_is_to_be_told(arguments):
+    with Scene(arguments, "--webhook-retries", "3s") as scene:
+        scene.rule = lambda call: (500, "") if not scene.calls else (200, "")
+        with scene.gateway.peer() as peer:
+            session = scene.session(peer, ("completed_webhook",), save_session=False)
+            scene.push(peer, session, "a", synchronous=True)
+            scene.wait(1)
+        scene.gateway.kill()
+        with contextlib.closing(sqlite3.connect(scene.gateway.store)) as file, file:
+            file.execute("UPDATE session SET expires=1")
+        scene.gateway.start()
+        with scene.gateway.peer() as peer:
+            time.sleep(1.5)
+            demand(len(peer.call("listSessions")["sessions"]) == 1, "it expired with a webhook pending")
+            scene.wait(2)
+            deadline = time.monotonic() + 10
+            while peer.call("listSessions")["sessions"]:
+                demand(time.monotonic() < deadline, "it does not expire when everything is told")
+                time.sleep(0.1)
 
-    from peer import BINARY, encode
+
+@check
+def standard_input_waits_for_its_webhooks(arguments):
     with Scene(arguments) as scene:
         scene.gateway.kill()
         call = {"jsonrpc": "2.0", "id": 1, "method": "initiateSession", "params": {
