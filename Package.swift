@@ -57,10 +57,11 @@ let package = Package(
             "Gateway",
             [
                 "CLinux", "CPCRE2", "CProtocolFiles", "CSodium", "EventLoop", "JSON", "JSONRPC", "JSONSchema",
-                "LocalProvider", "Providers", "PushCore", "Store",
+                "HTTPClient", "LocalProvider", "Providers", "PushCore", "Store",
             ]),
         .executableTarget(
-            name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "JSON"], swiftSettings: strict),
+            name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "HTTPClient", "JSON", "PushCore"],
+            swiftSettings: strict),
 
         // Tests
         tests("ConformanceTests", ["JSON", "JSONRPC"]),

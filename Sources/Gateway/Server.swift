@@ -39,6 +39,7 @@ package final class Server {
     let driver: Driver
     let events: EventLog
     let sealer: Sealer
+    let webhooks: WebhookDesk
     let credentials: Credentials
     let patterns: any PatternCompiler
     /// Fresh with each process: a client sees by it that the gateway was restarted.
@@ -130,6 +131,13 @@ package final class Server {
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer,
             credentials: credentials)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
+        do {
+            webhooks = try WebhookDesk(
+                loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
+                sealer: Sealer(key: key, for: .webhookSecrets), configuration: configuration.webhooks)
+        } catch {
+            throw StartFailure(description: "There is no memory for the webhooks' connections.", exitCode: 70)
+        }
         housekeeping = Timer(loop: loop)
         started = loop.now
         parts = PartBook(store.state.openParts)
@@ -164,6 +172,7 @@ package final class Server {
             log.warning("sealed states in the store do not open with this key: their records are read at the provider")
         }
         driver.onCompleted = { [unowned self] row in completed(row) }
+        wireWebhooks()
         housekeeping.keepsLoopAlive = false
         housekeeping.start(after: 1_000_000_000, repeating: 1_000_000_000) { [unowned self] in everySecond() }
         for row in store.state.sessions {
@@ -183,6 +192,7 @@ package final class Server {
     package func start() throws(StartFailure) {
         for address in configuration.listen { try listen(address) }
         events.open { [self] in
+            webhooks.open()
             driver.resume { [self] in
                 isReady = true
                 let early = whenReady
@@ -294,7 +304,7 @@ package final class Server {
         guard isReady, connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
         if connection.peer != nil || !configuration.listen.isEmpty {
             connection.finish {}
-        } else if !configuration.waitsForTransfers || driver.machine.running == 0 {
+        } else if !configuration.waitsForTransfers || (driver.machine.running == 0 && webhooks.machine.isQuiet) {
             drain()
         }
     }
@@ -352,6 +362,7 @@ package final class Server {
         for listener in listeners { listener.close() }
         listeners = []
         driver.isDraining = true
+        webhooks.isDraining = true
         for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
@@ -377,7 +388,7 @@ package final class Server {
     }
 
     private func drainStep() {
-        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, turn.isEmpty,
+        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, webhooks.underWay == 0, turn.isEmpty,
             !connections.values.contains(where: \.isBusy)
         else { return }
         finish()
@@ -404,11 +415,13 @@ package final class Server {
     private func closeRooms() {
         turn.flush()
         driver.close()
-        credentials.close { [self] in
-            local.close { [self] in
-                store.close { [self] in
-                    log.info("closed")
-                    onEnd(0)
+        webhooks.close { [self] in
+            credentials.close { [self] in
+                local.close { [self] in
+                    store.close { [self] in
+                        log.info("closed")
+                        onEnd(0)
+                    }
                 }
             }
         }
