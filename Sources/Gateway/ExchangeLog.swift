@@ -12,19 +12,22 @@ import Store
 final class ExchangeLog {
     private let store: DurableStore
     private let turn: Turn
-    /// Nil for the embedded provider.
-    private let provider: (AccountKey) -> HTTPProvider?
+    private let exchanges: Exchanges
 
-    init(store: DurableStore, turn: Turn, provider: @escaping (AccountKey) -> HTTPProvider?) {
+    /// - Parameter exchanges: they will know what an earlier run has used of the budgets.
+    init(store: DurableStore, turn: Turn, _ exchanges: Exchanges) {
         self.store = store
         self.turn = turn
-        self.provider = provider
+        self.exchanges = exchanges
+        // A store without a transfer has no earlier run that counts.
+        guard store.state.lastTransfer > 0 else { return }
+        exchanges.recall = { [unowned self] in counts(of: $0, since: $1, $2) }
     }
 
     /// - Parameter matter: whom it was for; asked only now.
     func note(_ ended: EndedCall, _ matter: ExchangeMatter) {
         let (call, account) = (ended.call, ended.call.exchange.account)
-        let provider = provider(account)
+        let provider = exchanges.provider(of: account)
         let summary = ExchangeSummary(
             ended.outcome, call, resource: matter.resource, provider, isDoubted: ended.isDoubted, at: ended.ended)
         let duration = ended.ended.monotonic - min(ended.left.monotonic, ended.ended.monotonic)
