@@ -13,7 +13,7 @@ final class Driver {
     private let sessions: Sessions
     private let carriers: Exchanges
     private let sealer: Sealer
-    private let exchangeLog: ExchangeLog
+    let exchangeLog: ExchangeLog
     private(set) var machine: PushMachine
     private var facts: [Fact] = []
     private var isTelling = false
@@ -38,7 +38,7 @@ final class Driver {
 
     init(
         loop: Loop, store: DurableStore, turn: Turn, slices: Slices, sessions: Sessions, exchanges: Exchanges,
-        sealer: Sealer, exchangeLog: ExchangeLog
+        sealer: Sealer
     ) {
         self.loop = loop
         self.store = store
@@ -47,7 +47,7 @@ final class Driver {
         self.sessions = sessions
         carriers = exchanges
         self.sealer = sealer
-        self.exchangeLog = exchangeLog
+        exchangeLog = ExchangeLog(store: store, turn: turn, exchanges)
         machine = PushMachine(
             lastIntent: store.state.lastIntent, lastError: store.state.lastError, lastEvent: store.state.lastEvent)
     }

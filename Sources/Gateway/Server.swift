@@ -38,7 +38,6 @@ package final class Server {
     let local: LocalExecutor
     let exchanges: Exchanges
     let driver: Driver
-    let exchangeLog: ExchangeLog
     let events: EventLog
     let sealer: Sealer
     let webhooks: WebhookDesk
@@ -137,10 +136,9 @@ package final class Server {
         exchanges = Exchanges(
             loop: loop, local: local, credentials: credentials, catalogue: catalogue, origins: configuration.providers,
             log: log)
-        exchangeLog = ExchangeLog(store: store, turn: turn, exchanges)
         driver = Driver(
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, exchanges: exchanges,
-            sealer: sealer, exchangeLog: exchangeLog)
+            sealer: sealer)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         webhooks = WebhookDesk(
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
