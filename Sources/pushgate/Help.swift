@@ -19,6 +19,8 @@ enum Help {
           pushgate serve [--listen unix:PATH] [--store FILE]   a gateway on a socket
           pushgate stdio [--store FILE] [--wait]               a gateway for the process that started it
           pushgate call METHOD [JSON] [--socket PATH]          one call from the shell; "-" reads the JSON from stdin
+          pushgate explain TRANSFER [INDEX|INTERNAL_ID] [--socket PATH] [--json]
+                                                               what became of a record, and why
           pushgate demo [--keep]                               the main job, shown on the embedded provider
           pushgate help serve                                  all options of serve and stdio
           pushgate --version
