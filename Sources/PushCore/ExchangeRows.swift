@@ -77,48 +77,69 @@ package struct ExchangeRow: Equatable, Sendable {
     }
 }
 
-/// Places of records as a short text: `7:0-99,120;9:3` are ordinals 0 to 99 and 120 of transfer 7, and 3 of transfer 9.
+/// Places of records as a short text: `7:0-99,120;9-11:3` are ordinals 0 to 99 and 120 of transfer 7, and 3 of each of the
+/// transfers 9 to 11.
 package enum PlaceList {
+    private typealias Part = (first: Int64, last: Int64, ordinals: String)
+
     /// - Parameter places: in any order.
     package static func text(_ places: [RecordPlace]) -> String {
-        var text = ""
-        var transfer: Int64?
-        var place = 0
+        var parts: [Part] = []
         let places = places.sorted()
-        while place < places.count {
-            let first = places[place]
-            var last = first
-            while place + 1 < places.count, places[place + 1].transfer == first.transfer,
-                places[place + 1].ordinal <= last.ordinal + 1
-            {
-                place += 1
-                last = places[place]
-            }
-            if transfer == first.transfer {
-                text += ","
+        var next = 0
+        while next < places.count {
+            let transfer = places[next].transfer
+            let ordinals = ordinals(of: transfer, places, &next)
+            // Many pushes of one record each, one after the other, are the commonest way to push.
+            if let last = parts.last, last.last + 1 == transfer, last.ordinals == ordinals {
+                parts[parts.count - 1].last = transfer
             } else {
-                text += (transfer == nil ? "" : ";") + "\(first.transfer):"
-                transfer = first.transfer
+                parts.append((transfer, transfer, ordinals))
             }
-            text += first == last ? "\(first.ordinal)" : "\(first.ordinal)-\(last.ordinal)"
-            place += 1
+        }
+        return parts.map { part in
+            (part.first == part.last ? "\(part.first)" : "\(part.first)-\(part.last)") + ":" + part.ordinals
+        }.joined(separator: ";")
+    }
+
+    /// Those of one transfer, from a place on.
+    private static func ordinals(of transfer: Int64, _ places: [RecordPlace], _ next: inout Int) -> String {
+        var text = ""
+        while next < places.count, places[next].transfer == transfer {
+            let first = places[next].ordinal
+            var last = first
+            next += 1
+            while next < places.count, places[next].transfer == transfer, places[next].ordinal <= last + 1 {
+                last = places[next].ordinal
+                next += 1
+            }
+            text += (text.isEmpty ? "" : ",") + (first == last ? "\(first)" : "\(first)-\(last)")
         }
         return text
     }
 
-    /// Nil when `text` is none.
+    /// Nil when `text` is none, or names more than any exchange is for.
     package static func ranges(_ text: String) -> [(transfer: Int64, ordinals: ClosedRange<Int32>)]? {
         var ranges: [(transfer: Int64, ordinals: ClosedRange<Int32>)] = []
         for part in text.split(separator: ";") {
             let halves = part.split(separator: ":", maxSplits: 1)
-            guard halves.count == 2, let transfer = Int64(halves[0]) else { return nil }
-            for range in halves[1].split(separator: ",") {
-                let ends = range.split(separator: "-", maxSplits: 1).compactMap { Int32($0) }
-                guard let first = ends.first, let last = ends.last, first <= last else { return nil }
-                ranges.append((transfer, first...last))
+            guard halves.count == 2, let transfers: ClosedRange<Int64> = range(halves[0]),
+                transfers.count <= ceiling
+            else { return nil }
+            let texts = halves[1].split(separator: ",")
+            let ordinals: [ClosedRange<Int32>] = texts.compactMap { range($0) }
+            guard ordinals.count == texts.count, ranges.count + transfers.count * ordinals.count <= ceiling else {
+                return nil
             }
+            for transfer in transfers { ranges += ordinals.map { (transfer, $0) } }
         }
         return ranges
+    }
+
+    private static func range<Number: FixedWidthInteger>(_ text: Substring) -> ClosedRange<Number>? {
+        let ends = text.split(separator: "-", maxSplits: 1).compactMap { Number($0) }
+        guard let first = ends.first, let last = ends.last, first <= last else { return nil }
+        return first...last
     }
 
     /// Records of one exchange that a list may name.
@@ -128,10 +149,6 @@ package enum PlaceList {
     package static func places(_ text: String) -> [RecordPlace]? {
         guard let ranges = ranges(text), ranges.reduce(0, { $0 + $1.ordinals.count }) <= ceiling else { return nil }
         return ranges.flatMap { range in range.ordinals.map { RecordPlace(transfer: range.transfer, ordinal: $0) } }
-    }
-
-    package static func contains(_ place: RecordPlace, in text: String) -> Bool {
-        ranges(text)?.contains { $0.transfer == place.transfer && $0.ordinals.contains(place.ordinal) } ?? false
     }
 }
 

@@ -15,10 +15,12 @@ import Testing
         #expect(PlaceList.places(text) == places.sorted())
         #expect(PlaceList.text([]) == "" && PlaceList.places("") == [])
         #expect(PlaceList.text((0..<100).map { place(1, $0) }) == "1:0-99")
-        for wrong in ["7", "7:", "7:a", "7:3-1", "x:1", "7:1;8", "7:0-2000000000"] {
+        for wrong in ["7", "7:", "7:a", "7:3-1", "x:1", "7:1;8", "7:0-2000000000", "1-9000000000:0", "1-2:0,a"] {
             #expect(PlaceList.places(wrong)?.isEmpty ?? true, "\(wrong)")
         }
-        #expect(PlaceList.contains(place(7, 120), in: text) && !PlaceList.contains(place(7, 3), in: text))
+        let singles = (1...100).map { place(Int64($0), 0) }
+        #expect(PlaceList.text(singles) == "1-100:0" && PlaceList.places("1-100:0") == singles)
+        #expect(PlaceList.text([place(1, 0), place(2, 1), place(3, 1)]) == "1:0;2-3:1")
     }
 
     @Test func reasonsAreShortTexts() {
