@@ -25,7 +25,8 @@ package enum HTTPManifest {
         return HTTPProvider(
             name: description.name, base: try base(http), authorization: try authorization(http),
             budgets: try budgets(http), concurrency: Int(try http.number("concurrency", 1...64) ?? 4),
-            values: try http.choice("values", .json), errors: try errors(http), resources: resources,
+            deadlines: try deadlines(http), values: try http.choice("values", .json), errors: try errors(http),
+            resources: resources,
             accountQuestion: shared[.account])
     }
 
@@ -44,6 +45,15 @@ package enum HTTPManifest {
         }
         return HTTPProvider.Authorization(
             header: try reader.text("header") ?? "Authorization", scheme: reader.root["scheme"]?.string ?? "Bearer")
+    }
+
+    private static func deadlines(_ http: ManifestReader) throws(ManifestFailure) -> HTTPProvider.Deadlines {
+        var deadlines = HTTPProvider.Deadlines()
+        guard let reader = try http.object("deadlines") else { return deadlines }
+        if let time = try reader.number("connect_ms", 10...60_000) { deadlines.connect = time }
+        if let time = try reader.number("first_byte_ms", 10...300_000) { deadlines.firstByte = time }
+        if let time = try reader.number("total_ms", 10...600_000) { deadlines.total = time }
+        return deadlines
     }
 
     private static func budgets(_ http: ManifestReader) throws(ManifestFailure) -> [RateRule] {

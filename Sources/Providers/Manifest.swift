@@ -6,6 +6,11 @@ package struct ManifestFailure: Error, Equatable, Sendable, CustomStringConverti
     package var pointer: String
     package var problem: String
 
+    package init(pointer: String, problem: String) {
+        self.pointer = pointer
+        self.problem = problem
+    }
+
     package var description: String { "\(pointer.isEmpty ? "/" : pointer): \(problem)" }
 }
 

@@ -49,6 +49,8 @@ enum Help {
           --store FILE            default: $XDG_STATE_HOME/pushgate/store.db
           --key-file FILE         what is sealed in the store is sealed under this key: 64 hexadecimal digits, mode 0600.
                                   Default: FILE.key beside the store, made at the first start; keep a copy of it
+          --providers DIR         a folder of manifests, NAME.json each, of further providers, or of known ones in place
+                                  of what is built in; pushgate providers check FILE tells what is wrong with one
           --provider-origin NAME=URL
                                   where a provider is, if not where its manifest says; http: only here; repeatable
           --provider-allow ADDRESS[/BITS]
