@@ -58,6 +58,8 @@ final class Exchanges {
 
     func provider(of account: AccountKey) -> HTTPProvider? { catalogue.http[account.provider] }
 
+    func prices(of account: AccountKey) -> any ExchangePrices { provider(of: account) ?? OneExchangeEach() }
+
     /// - Parameters:
     ///   - answer: called once, later, unless the call is dropped.
     ///   - drop: called instead when the call has not left when the gateway stops.

@@ -43,6 +43,16 @@ package struct WriteRun: ProviderRun {
     /// An update of no field only stands for its links.
     private static func isWritten(_ item: WriteItem) -> Bool { item.target == nil || !item.fields.isEmpty }
 
+    /// The exchanges that it takes when all goes well.
+    var tally: ExchangeTally {
+        var tally = ExchangeTally(writes: writes)
+        let isRead = resource.operations[.update]?.readsAgain == true
+        let read = Set(request.items.filter { isRead || !Self.isWritten($0) }.compactMap(\.target))
+        let batch = resource.operations[.read]?.batch ?? 1
+        tally.reads = (read.count + batch - 1) / batch
+        return tally
+    }
+
     package mutating func begin() -> RunStep<WriteAnswer> {
         var made: [ProviderCall] = []
         for isCreate in [true, false] {
