@@ -61,7 +61,8 @@ let package = Package(
                 "JSONSchema", "LocalProvider", "Providers", "PushCore", "Store",
             ]),
         .executableTarget(
-            name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "JSON"], swiftSettings: strict),
+            name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "HTTPClient", "JSON", "PushCore"],
+            swiftSettings: strict),
 
         // Tests
         tests("ConformanceTests", ["JSON", "JSONRPC"]),

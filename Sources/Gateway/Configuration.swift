@@ -87,6 +87,7 @@ package struct Configuration: Sendable {
     package var providers = ProviderOrigins()
     package var ceilings = Ceilings()
     package var retention = Retention()
+    package var webhooks = WebhookConfiguration()
     /// Besides root and the gateway's own user.
     package var allowedUsers: Set<UInt32> = []
     package var allowedGroups: Set<UInt32> = []

@@ -19,6 +19,8 @@ final class Driver {
     private var timers: [AccountKey: Timer] = [:]
     private var chance = SystemRandomNumberGenerator()
 
+    /// What webhooks tell of changes, to be committed along with them; then, that it is on disk.
+    var webhooks: WebhookDesk?
     /// Events that are on disk now.
     var onPublished: ([EventRow]) -> Void = { _ in }
     var onProgress: (TransferRow) -> Void = { _ in }
@@ -83,13 +85,21 @@ final class Driver {
                 tell(.linked(batch: batch, $0))
             }
         case .commit(let changes, let token):
-            turn.commit(sealer.sealed(changes)) { [self] in tell(.committed(token)) }
+            let deliveries = webhooks?.following(changes) { machine.transfer($0) } ?? []
+            let all = deliveries.isEmpty ? changes : changes + [.deliveries(deliveries)]
+            turn.commit(sealer.sealed(all)) { [self] in
+                webhooks?.committed(deliveries)
+                tell(.committed(token))
+            }
         case .wake(let account, let time): wake(account, at: time)
         case .published(let events): onPublished(events)
         case .progressed(let row): onProgress(row)
         case .completed(let row): onCompleted(row)
         }
     }
+
+    /// The sequence of an event that somebody else is about to commit.
+    func takeEvent() -> Int64 { machine.takeEvent() }
 
     // MARK: Reading, also for plans
 

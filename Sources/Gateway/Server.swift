@@ -40,6 +40,7 @@ package final class Server {
     let driver: Driver
     let events: EventLog
     let sealer: Sealer
+    let webhooks: WebhookDesk
     let credentials: Credentials
     let patterns: any PatternCompiler
     /// Fresh with each process: a client sees by it that the gateway was restarted.
@@ -142,6 +143,9 @@ package final class Server {
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, exchanges: exchanges,
             sealer: sealer)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
+        webhooks = WebhookDesk(
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
+            sealer: Sealer(key: key, for: .webhookSecrets), configuration: configuration.webhooks, log: log)
         housekeeping = Timer(loop: loop)
         started = loop.now
         parts = PartBook(store.state.openParts)
@@ -176,6 +180,7 @@ package final class Server {
             log.warning("sealed states in the store do not open with this key: their records are read at the provider")
         }
         driver.onCompleted = { [unowned self] row in completed(row) }
+        wireWebhooks()
         housekeeping.keepsLoopAlive = false
         housekeeping.start(after: 1_000_000_000, repeating: 1_000_000_000) { [unowned self] in everySecond() }
         for row in store.state.sessions {
@@ -195,6 +200,7 @@ package final class Server {
     package func start() throws(StartFailure) {
         for address in configuration.listen { try listen(address) }
         events.open { [self] in
+            webhooks.open()
             driver.resume { [self] in
                 isReady = true
                 let early = whenReady
@@ -306,7 +312,7 @@ package final class Server {
         guard isReady, connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
         if connection.peer != nil || !configuration.listen.isEmpty {
             connection.finish {}
-        } else if !configuration.waitsForTransfers || driver.machine.running == 0 {
+        } else if !configuration.waitsForTransfers || (driver.machine.running == 0 && webhooks.machine.isQuiet) {
             drain()
         }
     }
@@ -364,6 +370,7 @@ package final class Server {
         for listener in listeners { listener.close() }
         listeners = []
         driver.isDraining = true
+        webhooks.isDraining = true
         for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
@@ -389,7 +396,7 @@ package final class Server {
     }
 
     private func drainStep() {
-        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, turn.isEmpty,
+        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, webhooks.underWay == 0, turn.isEmpty,
             !connections.values.contains(where: \.isBusy)
         else { return }
         finish()
@@ -416,12 +423,14 @@ package final class Server {
     private func closeRooms() {
         turn.flush()
         driver.close()
-        exchanges.close { [self] in
-            credentials.close { [self] in
-                local.close { [self] in
-                    store.close { [self] in
-                        log.info("closed")
-                        onEnd(0)
+        webhooks.close { [self] in
+            exchanges.close { [self] in
+                credentials.close { [self] in
+                    local.close { [self] in
+                        store.close { [self] in
+                            log.info("closed")
+                            onEnd(0)
+                        }
                     }
                 }
             }

@@ -89,7 +89,8 @@ package final class HTTPPool {
     private func refusal(_ request: HTTPRequest) -> HTTPFailure? {
         if isClosed { return HTTPFailure(.noPlace, .connect, "The client is closed.") }
         if let problem = RequestHeaders.problem(request) { return HTTPFailure(.badRequest, .connect, problem) }
-        guard request.origin.isSecure || policy.plainOrigins.contains(request.origin) else {
+        guard request.origin.isSecure || policy.isPlainWhereAllowed || policy.plainOrigins.contains(request.origin)
+        else {
             return HTTPFailure(.badRequest, .connect, "Only https is allowed for this origin.")
         }
         guard waiting.count < policy.waiting else { return HTTPFailure(.noPlace, .connect, "Too many requests wait.") }

@@ -68,7 +68,10 @@ enum Help {
           --keep-transfers 30d    how long a completed transfer and its results are kept; never shorter than its events
           --keep-events 7d        how long events are kept; with a size, such as 256M, how large their log may grow.
                                   May be given twice, for both
-          --wait                  stdio: at the end of input, run accepted transfers to their end
+          --webhook-allow CIDR    lets webhooks go to addresses that are not public, such as 127.0.0.0/8, and there also
+                                  without TLS; repeatable
+          --webhook-retries LIST  waits between the attempts of a webhook. Default: 5s,5m,30m,2h,5h,10h,10h
+          --wait                  stdio: at the end of input, run accepted transfers to their end, and call their webhooks
           --socket PATH           stdio: where a gateway that holds the store listens, if not beside the store
 
         Ceilings (sizes take K, M, G; durations ms, s, m, h, d)
