@@ -36,25 +36,33 @@ package enum OwnManifests {
         _ configuration: Configuration, _ log: Log, _ patterns: any PatternCompiler
     ) throws(StartFailure) -> [OwnManifest] {
         guard let folder = configuration.manifestDirectory else { return [] }
-        var own: [OwnManifest] = []
-        var wrong: [String] = []
-        for name in try names(in: folder) {
-            let path = "\(folder)/\(name).json"
-            do {
-                let manifest = try read(path, patterns)
-                try check(manifest, name, path, configuration.providers)
-                own.append(manifest)
-            } catch {
-                wrong.append(error.description)
-            }
-        }
-        guard wrong.isEmpty else { throw StartFailure(description: wrong.joined(separator: "\n"), exitCode: 78) }
+        let own = try read(folder: folder, configuration.providers, patterns)
         for manifest in own {
             let isBuiltIn = ProtocolFiles.text("providers/\(manifest.name).json") != nil
             log.info(
                 isBuiltIn ? "a manifest takes the place of the built-in one" : "a provider was added",
                 ("provider", manifest.name), ("folder", folder))
         }
+        return own
+    }
+
+    /// - Throws: as above.
+    static func read(
+        folder: String, _ origins: ProviderOrigins?, _ patterns: any PatternCompiler
+    ) throws(StartFailure) -> [OwnManifest] {
+        var own: [OwnManifest] = []
+        var wrong: [String] = []
+        for name in try names(in: folder) {
+            let path = "\(folder)/\(name).json"
+            do {
+                let manifest = try read(path, patterns)
+                try check(manifest, name, path, origins)
+                own.append(manifest)
+            } catch {
+                wrong.append(error.description)
+            }
+        }
+        guard wrong.isEmpty else { throw StartFailure(description: wrong.joined(separator: "\n"), exitCode: 78) }
         return own
     }
 
@@ -81,12 +89,13 @@ package enum OwnManifests {
     }
 
     private static func check(
-        _ manifest: OwnManifest, _ name: String, _ path: String, _ origins: ProviderOrigins
+        _ manifest: OwnManifest, _ name: String, _ path: String, _ origins: ProviderOrigins?
     ) throws(ManifestProblems) {
         guard manifest.name == name else {
             throw problem(path, "/name", "must be \"\(name)\", as the file is called, not \"\(manifest.name)\"")
         }
         // Who reads a manifest over quickly does not see that a token goes over the wire in the clear.
+        guard let origins else { return }
         guard manifest.http.base.hasPrefix("https:") || origins.bases[name] != nil else {
             throw problem(
                 path, "/http/base", "has no TLS: such an address is named with --provider-origin \(name)=URL")

@@ -177,6 +177,8 @@ package struct Operation: Sendable {
     let bodyCeiling: Int
     /// Statuses of an answer that is read for results.
     let accepted: [Int]
+    /// Statuses that say by themselves that what was asked for was done, to the one record that it is about.
+    let done: [Int]
     let results: ValueWay
     /// Of a result: the record's id.
     let id: ValueWay

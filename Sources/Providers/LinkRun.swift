@@ -76,9 +76,14 @@ package struct LinkRun: ProviderRun {
             return RunStep(calls: [calls.repeated(pairs, call, after: milliseconds)])
         case .notSent(let reason): setback.note(.notSent(reason))
         case .unknown(let reason): setback.note(.unknown(reason))
-        case .badContent(let failure):
+        case .badContent, .missing:
+            guard pairs.count > 1 else {
+                refused[pairs[0].trace, default: []].append(pairs[0].target)
+                break
+            }
             // Nothing of it was done, and nobody says which link is at fault.
-            setback.note(pairs.count > 1 ? .refusedTogether(failure) : .refused(failure))
+            setback.note(.refusedTogether(Failure(.upstream, .refusedUpstream, "One of the links was refused.")))
+        case .done: break
         case .refused(let failure): setback.note(.refused(failure))
         }
         guard calls.isEmpty else { return RunStep() }

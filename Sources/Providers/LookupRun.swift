@@ -105,6 +105,12 @@ package struct LookupRun: ProviderRun {
             return RunStep(calls: [calls.repeated(subject, call, after: milliseconds)])
         case .notSent(let reason): setback.note(.notSent(reason))
         case .unknown(let reason): setback.note(.unknown(reason))
+        case .missing(let text):
+            guard isAboutOne(subject) else {
+                setback.note(.refused(Failure(.upstream, .refusedUpstream, text)))
+                break
+            }
+        case .done: setback.note(.unknown("an answer that says nothing"))
         case .badContent(let failure), .refused(let failure): setback.note(.refused(failure))
         }
         return step([])
@@ -116,6 +122,14 @@ package struct LookupRun: ProviderRun {
         switch subject {
         case .ids, .keys: resource.operations[.read]
         case .search: resource.operations[.search]
+        }
+    }
+
+    private func isAboutOne(_ subject: Subject) -> Bool {
+        switch subject {
+        case .ids(let ids): ids.count == 1
+        case .keys(_, let searches): searches.count == 1
+        case .search: false
         }
     }
 
@@ -182,7 +196,10 @@ package struct LookupRun: ProviderRun {
             ]
         }
         // For providers that search by a parameter of the path.
-        if let first = way.conditions.first { texts["value"] = values(searches, first).first }
+        if let first = way.conditions.first {
+            texts["field"] = first.field
+            texts["value"] = values(searches, first).first
+        }
         return operation.exchange(
             account, texts: texts, values: ["properties": JSONText.list(matchFields)], items: items)
     }
