@@ -36,6 +36,7 @@ package final class Server {
     let catalogue: Catalogue
     let methods: Methods
     let local: LocalExecutor
+    let exchanges: Exchanges
     let driver: Driver
     let events: EventLog
     let sealer: Sealer
@@ -126,18 +127,22 @@ package final class Server {
         } catch {
             throw StartFailure(description: "\(error)", exitCode: 74)
         }
-        sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
-        driver = Driver(
-            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer,
-            credentials: credentials)
-        events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
-        do {
-            webhooks = try WebhookDesk(
-                loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
-                sealer: Sealer(key: key, for: .webhookSecrets), configuration: configuration.webhooks)
-        } catch {
-            throw StartFailure(description: "There is no memory for the webhooks' connections.", exitCode: 70)
+        let http = catalogue.http
+        if let name = configuration.providers.bases.keys.sorted().first(where: { http[$0] == nil }) {
+            throw StartFailure(
+                description: "There is no provider \"\(name)\" that is spoken to over HTTP.", exitCode: 78)
         }
+        sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
+        exchanges = Exchanges(
+            loop: loop, local: local, credentials: credentials, catalogue: catalogue, origins: configuration.providers,
+            log: log)
+        driver = Driver(
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, exchanges: exchanges,
+            sealer: sealer)
+        events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
+        webhooks = WebhookDesk(
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
+            sealer: Sealer(key: key, for: .webhookSecrets), configuration: configuration.webhooks, log: log)
         housekeeping = Timer(loop: loop)
         started = loop.now
         parts = PartBook(store.state.openParts)
@@ -416,11 +421,13 @@ package final class Server {
         turn.flush()
         driver.close()
         webhooks.close { [self] in
-            credentials.close { [self] in
-                local.close { [self] in
-                    store.close { [self] in
-                        log.info("closed")
-                        onEnd(0)
+            exchanges.close { [self] in
+                credentials.close { [self] in
+                    local.close { [self] in
+                        store.close { [self] in
+                            log.info("closed")
+                            onEnd(0)
+                        }
                     }
                 }
             }

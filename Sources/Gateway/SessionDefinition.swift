@@ -67,6 +67,12 @@ struct SessionChange {
         row.definition = definition.text
         let saves = definition.root["save_session"]?.bool ?? (row.name != nil)
         row.expires = saves ? nil : row.created + Self.lifetime
+        let isEmbedded = server.catalogue.http[row.account.provider] == nil
+        guard isEmbedded || params["settings"].map(\.isNull) ?? true else {
+            return responder.invalid([
+                ParamProblem(path: "/settings", message: "are those of the embedded provider; this one has none")
+            ])
+        }
         var problems =
             server.catalogue.provider(row.account.provider, settings: nil)?
             .problems(ofSettings: params["settings"]) ?? []
@@ -93,7 +99,9 @@ struct SessionChange {
         }
         if isNew || !definition.changed.isEmpty {
             server.sessions.keep(Sessions.Session(row: row, plan: plan))
-            server.local.open(account: row.account.name, settings: server.settings(of: row))
+            if isEmbedded {
+                server.local.open(account: row.account.name, settings: server.settings(of: row))
+            }
             changes.insert(.session(row), at: 0)
         }
         if !changes.isEmpty, let session = server.sessions.byID[row.id], server.missing(session) == nil {

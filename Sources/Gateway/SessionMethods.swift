@@ -14,7 +14,7 @@ enum SessionMethods {
             }
         }
         let account = params["account"]?.string ?? "default"
-        guard LocalExecutor.isValid(account: account) else {
+        guard providerName != "local" || LocalExecutor.isValid(account: account) else {
             return responder.invalid([
                 ParamProblem(
                     path: "/account",

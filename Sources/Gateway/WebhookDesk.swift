@@ -25,7 +25,10 @@ final class WebhookDesk {
     private let turn: Turn
     private let slices: Slices
     private let sessions: Sessions
-    private let pool: HTTPPool
+    private let log: Log
+    private let policy: PoolPolicy
+    /// Made with the first attempt: until then nobody pays for the library.
+    private var pool: HTTPPool?
     private(set) var machine: DeliveryMachine
     private var facts: [DeliveryFact] = []
     private var isTelling = false
@@ -52,12 +55,12 @@ final class WebhookDesk {
     /// No attempt is in flight, and none could be made before time passes.
     var onQuiet: () -> Void = {}
 
-    /// - Throws: `HTTPPoolFailure` when the process is out of memory.
     init(
         loop: Loop, store: DurableStore, turn: Turn, slices: Slices, sessions: Sessions, sealer: Sealer,
-        configuration: WebhookConfiguration
-    ) throws(HTTPPoolFailure) {
+        configuration: WebhookConfiguration, log: Log
+    ) {
         self.loop = loop
+        self.log = log
         self.store = store
         self.turn = turn
         self.slices = slices
@@ -72,7 +75,7 @@ final class WebhookDesk {
         policy.connectionsPerHost = DeliveryMachine.flightCeiling
         policy.connections = DeliveryMachine.flightCeiling
         policy.bodyBytes = 64 << 10
-        pool = try HTTPPool(loop: loop, policy: policy)
+        self.policy = policy
     }
 
     /// Takes up what the last run left. To be called before anything new comes.
@@ -82,7 +85,18 @@ final class WebhookDesk {
         isDraining = true
         for timer in timers.values { timer.close() }
         timers = [:]
+        guard let pool else { return loop.soon(done) }
         pool.close(done)
+    }
+
+    private func openPool() -> HTTPPool? {
+        if let pool { return pool }
+        do {
+            pool = try HTTPPool(loop: loop, policy: policy)
+        } catch {
+            log.error("webhooks cannot be called", ("reason", "\(error)"))
+        }
+        return pool
     }
 
     // MARK: What is to be told
@@ -277,6 +291,9 @@ final class WebhookDesk {
             Exchange.Header(
                 "webhook-signature", WebhookSignature.text(id: id, timestamp: seconds, body: body, keys: keys)),
         ]
+        guard let pool = openPool() else {
+            return tell(.answered(sequence: row.sequence, DeliveryOutcome(reason: "no_place")))
+        }
         attempts += 1
         underWay += 1
         let request = HTTPRequest(

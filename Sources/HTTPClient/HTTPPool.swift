@@ -45,6 +45,7 @@ package final class HTTPPool {
     /// - Throws: `HTTPPoolFailure`.
     package init(loop: Loop, policy: PoolPolicy) throws(HTTPPoolFailure) {
         if let file = policy.certificateFile, access(file, R_OK) != 0 { throw .certificateFile(path: file) }
+        guard CurlMulti.isReady else { throw .noLibrary }
         guard let multi = CurlMulti(loop: loop, policy) else { throw .outOfMemory }
         self.loop = loop
         self.policy = policy

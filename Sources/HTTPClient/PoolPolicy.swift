@@ -34,6 +34,8 @@ package struct PoolPolicy: Equatable, Sendable {
 /// Why there is no pool.
 package enum HTTPPoolFailure: Error, Equatable, Sendable {
     case outOfMemory
+    /// libcurl.so.4 cannot be loaded.
+    case noLibrary
     /// The policy's certificate file cannot be read.
     case certificateFile(path: String)
 }

@@ -49,6 +49,10 @@ enum Help {
           --store FILE            default: $XDG_STATE_HOME/pushgate/store.db
           --key-file FILE         what is sealed in the store is sealed under this key: 64 hexadecimal digits, mode 0600.
                                   Default: FILE.key beside the store, made at the first start; keep a copy of it
+          --provider-origin NAME=URL
+                                  where a provider is, if not where its manifest says; http: only here; repeatable
+          --provider-allow ADDRESS[/BITS]
+                                  providers may also be at these addresses, which are not public; repeatable
           --credential NAME=env:VAR | NAME=file:PATH | NAME=systemd:NAME
                                   a token that sessions may name as credentials without ever seeing it; repeatable. A
                                   variable is taken at the start and wiped; a file is read whenever it is needed, and
