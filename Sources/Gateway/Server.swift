@@ -111,8 +111,11 @@ package final class Server {
         }
         self.patterns = patterns
         do {
-            catalogue = try Catalogue()
+            let own = try OwnManifests.read(configuration, log, patterns)
+            catalogue = try Catalogue(own: own)
             methods = try Methods(patterns: patterns)
+        } catch let failure as StartFailure {
+            throw failure
         } catch {
             throw StartFailure(description: "\(error)", exitCode: 70)
         }

@@ -29,7 +29,7 @@ package struct ExchangeSummary: Equatable, Sendable {
                 break
             }
             switch provider.verdict(outcome, of: operation, at: moment) {
-            case .accepted: meaning = .answered
+            case .accepted, .done, .missing: meaning = .answered
             case .throttled: meaning = .throttled
             case .notSent: meaning = .notSent
             case .unknown(let reason): (meaning, self.reason) = (.unknown, reason)

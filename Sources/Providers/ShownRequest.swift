@@ -45,13 +45,13 @@ package struct ShownRequest {
 
     private mutating func asked(_ row: ExchangeRow) -> Exchange? {
         var calls = calls(record.lookup(remembered: remembered)).filter { isShown($0, row) }
-        // Hits of a search are read, and so is what was updated.
-        if calls.isEmpty, let target {
-            calls = self.calls(LookupRequest(resource: row.resource, ids: [target], searches: []))
-                .filter { isShown($0, row) }
+        // Then come hits of a search, which are read again, and the record that was updated.
+        if provider != nil || calls.isEmpty, let target {
+            let known = LookupRequest(resource: row.resource, ids: [target], searches: [])
+            calls += self.calls(known).filter { isShown($0, row) }
         }
         guard !calls.isEmpty else { return nil }
-        let key = "\(row.intent)/\(row.attempt)/\(row.operation)"
+        let key = "\(row.attempt)/\(row.operation)"
         let turn = shown[key, default: 0]
         shown[key] = turn + 1
         return calls[min(turn, calls.count - 1)].exchange

@@ -60,7 +60,7 @@ struct SimulatedStore {
         case .session, .sessionDeleted, .consumer, .trim, .credential, .credentialRemoved: break
         case .exchanges, .trimExchanges: break
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
-        case .deliveries, .deliveryProgressed, .webhookSecrets: break
+        case .deliveries, .deliveryProgressed, .deliveriesReplayed, .webhookSecrets: break
         }
     }
 

@@ -90,7 +90,8 @@ test("every method of the gateway has one here, with the wire's name and params"
     listTransfers: "listTransfers", getData: "getData", getErrors: "getErrors", getRecord: "getRecord",
     getStatistics: "getStatistics",
     cancelTransfer: "cancelTransfer", retryTransfer: "retryTransfer", resolveRecord: "resolveRecord",
-    exportIdentities: "exportIdentities", unsubscribe: "unsubscribe", ack: "ack",
+    exportIdentities: "exportIdentities", listWebhookDeliveries: "listWebhookDeliveries",
+    replayWebhook: "replayWebhook", unsubscribe: "unsubscribe", ack: "ack",
     getEvents: "getEvents", getIntegrations: "getIntegrations", getTypes: "getTypes", hello: "hello", ping: "ping",
     health: "health", stats: "stats", drain: "drain", discover: "rpc.discover",
   };
