@@ -45,7 +45,8 @@ enum RecordMethods {
                 ParamProblem(
                     path: "", message: "names the record by one of \(isOfSession ? "" : "index, ")internal_id and id"))
         } else if isOfSession && params["index"] != nil {
-            problems.append(ParamProblem(path: "/index", message: "counts the items of a transfer: give its transfer_id"))
+            problems.append(
+                ParamProblem(path: "/index", message: "counts the items of a transfer: give its transfer_id"))
         }
         if isOfSession && params["endgrate_type"] == nil {
             problems.append(ParamProblem(path: "/endgrate_type", message: "is needed beside session_id"))

@@ -30,7 +30,9 @@ enum Migrations {
         }
     }
 
-    private static let all = [first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, exchanges]
+    private static let all = [
+        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, exchanges,
+    ]
 
     /// ended, duration: milliseconds. intent: 0 for reads. first, last: the lowest and the highest transfer of `places`
     /// (`PlaceList`), 0 for none. Of an outcome, decision: `DecisionReason.text`, behind the sum and no part of it.

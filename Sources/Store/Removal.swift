@@ -355,7 +355,8 @@ struct Removal {
     private mutating func trimExchanges(before: Int64, _ budget: inout Budget) throws(StoreFailure) {
         let latest = try database.integer("SELECT max(sequence) FROM exchange", "find last exchange")
         let tooMany = latest - Int64(settings.exchangeLogBytes / ExchangeColumns.bytes)
-        let find = try database.statement("SELECT sequence, ended FROM exchange ORDER BY sequence", "find old exchanges")
+        let find = try database.statement(
+            "SELECT sequence, ended FROM exchange ORDER BY sequence", "find old exchanges")
         var last: Int64?
         exchangesBefore = nil
         while try find.step() {

@@ -310,7 +310,8 @@ extension Writer {
 
     private func insert(_ row: OutcomeRow) throws(StoreFailure) {
         var binder = RowBinder(
-            try database.statement("INSERT INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", "write outcome"))
+            try database.statement(
+                "INSERT INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", "write outcome"))
         row.put(into: &binder)
         binder.put(row.decision?.text)
         try binder.run()

@@ -124,12 +124,12 @@ struct ExplainedText {
         let time = text(view["time"]).dropFirst(11)
         let ended = view["answer"]?["status"].map { text($0) } ?? text(view["answer"]?["failed"])
         let number = view["attempt"]?.integer ?? 1
-        let try_ = number > 1 ? ", try \(number)" : ""
+        let again = number > 1 ? ", try \(number)" : ""
         let records = view["records"]?.integer ?? 1
         var lines = [
             "\(time) \(Self.padded(text(view["operation"]), 6)) \(text(request?["method"])) \(text(request?["path"])) "
                 + "-> \(ended) \(text(view["outcome"])), \(text(view["duration_ms"])) ms, "
-                + (records == 1 ? "for it alone" : "for \(records) records") + try_
+                + (records == 1 ? "for it alone" : "for \(records) records") + again
         ]
         if let reason = view["answer"]?["reason"]?.string { lines.append("    " + reason) }
         if let body = request?["body"] { lines.append("    " + String(decoding: body.compactText, as: UTF8.self)) }

@@ -14,7 +14,8 @@ import Testing
         isDoubted: Bool = false
     ) -> ExchangeSummary {
         let call = ProviderCall(
-            number: 1, operation: kind, exchange: Exchange(account: EngineScene.account, method: "POST", path: "/x", body: []))
+            number: 1, operation: kind,
+            exchange: Exchange(account: EngineScene.account, method: "POST", path: "/x", body: []))
         return ExchangeSummary(
             outcome, call, resource: "contacts", isLocal ? nil : scene.provider, isDoubted: isDoubted,
             at: EngineScene.moment)
@@ -29,7 +30,9 @@ import Testing
         #expect(summary(.failed(phase: .connect, reason: "no")).meaning == .notSent)
         #expect(summary(.failed(phase: .receive, reason: "cut")).meaning == .unknown)
         #expect(summary(.failed(phase: .receive, reason: "cut")).reason == "cut")
-        for (status, meaning) in [(200, ExchangeRow.Meaning.answered), (429, .throttled), (404, .refused), (503, .unknown)] {
+        for (status, meaning) in [
+            (200, ExchangeRow.Meaning.answered), (429, .throttled), (404, .refused), (503, .unknown),
+        ] {
             #expect(summary(EngineScene.answer(status, "{}"), isLocal: true).meaning == meaning)
         }
     }
@@ -53,7 +56,8 @@ import Testing
         let query = try #require(PathTemplate("/{resource}/search?q={value}"))
         #expect(query.shown(keeping: sent, resource: "contacts") == "/contacts/search")
         let inside = try #require(PathTemplate("/{resource}/by-mail/{value}/all"))
-        #expect(inside.shown(keeping: "/contacts/by-mail/a/all", resource: "contacts") == "/contacts/by-mail/{value}/all")
+        #expect(
+            inside.shown(keeping: "/contacts/by-mail/a/all", resource: "contacts") == "/contacts/by-mail/{value}/all")
         let plain = try #require(PathTemplate("/{resource}/{to}/batch?x=1"))
         #expect(plain.shown(keeping: "/contacts/deals/batch?x=1", resource: "contacts") == "/contacts/deals/batch")
     }
@@ -74,7 +78,8 @@ import Testing
     }
 
     @Test func exchangesOfAWriteAreToldApart() throws {
-        let items = try EngineScene.items([#"{"city":"A"}"#, #"{"city":"B"}"#, #"{"city":"C"}"#], targets: [nil, "5", nil])
+        let items = try EngineScene.items(
+            [#"{"city":"A"}"#, #"{"city":"B"}"#, #"{"city":"C"}"#], targets: [nil, "5", nil])
         var walk = Walk(try scene.write(items))
         #expect(walk.open.map(\.about) == [.traces([0, 2]), .traces([1])])
         walk.end(EngineScene.answer(429, "{}", [("retry-after", "1")]))

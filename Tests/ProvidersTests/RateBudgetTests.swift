@@ -134,7 +134,8 @@ import Testing
 
     @Test func whatNobodyCouldNoteDownIsReserved() {
         var budget = RateBudget(
-            [RateRule(operations: [.search], max: 5, window: 1_000), RateRule(max: 100, window: 10_000)], concurrency: 4)
+            [RateRule(operations: [.search], max: 5, window: 1_000), RateRule(max: 100, window: 10_000)], concurrency: 4
+        )
         budget.recall(.search, ended: -50_000, count: 5)
         budget.reserve(until: 0)
         guard case .at(let time) = budget.room(for: .search, at: 10) else {

@@ -70,14 +70,17 @@ import Testing
     }
 
     @Test func aLinkIsToldByBothEndsAndTheWarnings() throws {
-        let provider = Scene.provider(links: [ResourceDescription.Link(endgrateType: "crm-company", resource: "companies")])
+        let provider = Scene.provider(links: [
+            ResourceDescription.Link(endgrateType: "crm-company", resource: "companies")
+        ])
         let plan = try Scene.plan(provider: provider)
         func child(_ id: String?, _ kind: OutcomeKind?) -> ResultRow.Child {
             ResultRow.Child(ordinal: 0, schema: 1, kind: kind, providerID: id)
         }
         func outcome(_ kind: OutcomeKind, _ warnings: [Warning] = []) -> OutcomeRow {
             OutcomeRow(
-                place: place(1, 1), kind: kind, providerID: "1", data: [], warnings: Warning.text(warnings), finished: 1)
+                place: place(1, 1), kind: kind, providerID: "1", data: [], warnings: Warning.text(warnings), finished: 1
+            )
         }
         let record = PreparedRecord(Scene.row("{}", children: 1), plan: plan, disablesUpsert: false)
         func state(_ child: ResultRow.Child, _ outcome: OutcomeRow?) -> LinkState {

@@ -103,7 +103,9 @@ import Testing
                 Self.exchange(2_000, []), Self.exchange(500, []),
                 Self.exchange(2_100, [], account: AccountKey(provider: "local", name: "other")),
             ]))
-        guard case .exchangeCounts(let counts, _, true) = scene.ask(.exchangeCounts(Sample.account, since: 1_000, after: 0))
+        guard
+            case .exchangeCounts(let counts, _, true) = scene.ask(
+                .exchangeCounts(Sample.account, since: 1_000, after: 0))
         else {
             Issue.record("no answer")
             return
@@ -115,7 +117,9 @@ import Testing
                 ExchangeCount(operation: "read", ended: 2_000, count: 1),
             ])
         let nobody = AccountKey(provider: "no", name: "body")
-        #expect(scene.ask(.exchangeCounts(nobody, since: 0, after: 5)) == .exchangeCounts([], examinedThrough: 5, isLast: true))
+        #expect(
+            scene.ask(.exchangeCounts(nobody, since: 0, after: 5))
+                == .exchangeCounts([], examinedThrough: 5, isLast: true))
         scene.end()
     }
 
@@ -213,12 +217,17 @@ import Testing
             }
         }
         let session = RecordSearch.Within.session(Sample.id(1))
-        #expect(find(RecordSearch(within: session, name: .internalID("Zoë-7"))).0 == RecordPlace(transfer: 11, ordinal: 7))
+        #expect(
+            find(RecordSearch(within: session, name: .internalID("Zoë-7"))).0 == RecordPlace(transfer: 11, ordinal: 7))
         let (made, steps) = find(RecordSearch(within: session, name: .providerID("made")))
         #expect(made == RecordPlace(transfer: 3, ordinal: 3) && steps > 1)
-        #expect(find(RecordSearch(within: session, name: .providerID("given-9"))).0 == RecordPlace(transfer: 11, ordinal: 9))
+        #expect(
+            find(RecordSearch(within: session, name: .providerID("given-9"))).0 == RecordPlace(transfer: 11, ordinal: 9)
+        )
         #expect(find(RecordSearch(within: session, name: .internalID("none"))).0 == nil)
-        #expect(find(RecordSearch(within: .transfer(2), name: .internalID("Zoë-7"))).0 == RecordPlace(transfer: 2, ordinal: 7))
+        #expect(
+            find(RecordSearch(within: .transfer(2), name: .internalID("Zoë-7"))).0
+                == RecordPlace(transfer: 2, ordinal: 7))
         #expect(find(RecordSearch(within: .transfer(2), name: .providerID("made"))).0 == nil)
         scene.end()
     }
