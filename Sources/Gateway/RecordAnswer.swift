@@ -42,8 +42,11 @@ struct RecordAnswer {
         } else {
             written = reason.map { [record] in record.writtenFields($0, kind: row.outcome?.kind) } ?? []
         }
-        links = record.linkTargets(children)
+        links = record.linkTargets(Array(children.prefix(Self.shownLinks)))
     }
+
+    /// Associated records that are shown with their links: each is compared with each.
+    private static let shownLinks = 200
 
     private var schema: SessionPlan.Schema { plan.schemas[Int(row.record.schema)] }
 
@@ -66,8 +69,13 @@ struct RecordAnswer {
         mapping(into: &writer)
         writer.key("links")
         writer.beginArray()
-        for child in row.children { link(to: child, into: &writer) }
+        let (targets, warnings) = (Set(links), row.outcome?.listedWarnings ?? [])
+        for child in row.children.prefix(Self.shownLinks) {
+            link(to: child, LinkState(child.child, of: record, row.outcome, targets, warnings), into: &writer)
+        }
         writer.endArray()
+        writer.key("links_total")
+        writer.integer(row.children.count)
         writer.key("attempts")
         writer.beginArray()
         attempts(into: &writer)
@@ -234,7 +242,7 @@ struct RecordAnswer {
         writer.endArray()
     }
 
-    private func link(to child: ExplainedRow.Relative, into writer: inout JSONWriter) {
+    private func link(to child: ExplainedRow.Relative, _ state: LinkState, into writer: inout JSONWriter) {
         writer.beginObject()
         writer.key("endgrate_type")
         writer.string(plan.schemas[Int(child.record.schema)].key)
@@ -253,7 +261,7 @@ struct RecordAnswer {
             writer.string(kind.name)
         }
         writer.key("state")
-        writer.string(LinkState(child.child, of: record, row.outcome, links).rawValue)
+        writer.string(state.rawValue)
         writer.endObject()
     }
 

@@ -96,6 +96,10 @@ final class RecordSought {
         server.store.read(.explained(place)) { [self] answer in
             // Gone in the meantime.
             guard case .explained(let row?) = answer else { return responder.error(.recordNotFound) }
+            // Its data is a part of the answer.
+            guard row.record.data.count <= responder.connection.outboundLine else {
+                return responder.error(.resultTooLarge)
+            }
             server.sessions.plan(of: row.transfer) { [self] plan in
                 guard let plan, plan.schemas.indices.contains(Int(row.record.schema)) else {
                     return responder.error(.recordNotFound)

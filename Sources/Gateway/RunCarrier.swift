@@ -29,9 +29,9 @@ final class RunCarrier<Answer: Sendable> {
             exchanges.perform(call) { [self] in
                 left = moment()
             } answer: { [self] outcome in
-                guard answer != nil else { return }
                 let now = moment()
-                let step = run.take(outcome, of: call.number, at: now)
+                // Of a request that was let go the exchange counts all the same.
+                let step = answer == nil ? RunStep() : run.take(outcome, of: call.number, at: now)
                 note(EndedCall(call: call, outcome: outcome, left: left, ended: now, isDoubted: step.isDoubted))
                 follow(step)
             } drop: { [self] in

@@ -27,8 +27,14 @@ final class Turn {
         self.done.append(done)
     }
 
+    /// Exchanges that may wait: where nothing is kept for so long, an order more does not matter.
+    private static let noteCeiling = 2_000
+
     /// Goes to the store with the next changes that somebody waits for; causes no order of its own.
-    func note(_ exchange: ExchangeRow) { exchanges.append(exchange) }
+    func note(_ exchange: ExchangeRow) {
+        exchanges.append(exchange)
+        if exchanges.count == Self.noteCeiling { commit([]) {} }
+    }
 
     /// The last order of a gateway that stops.
     func flushNotes() {

@@ -75,7 +75,13 @@ package enum LinkState: String, Sendable, CaseIterable {
     /// The provider did not make it.
     case refused
 
-    package init(_ child: ResultRow.Child, of record: PreparedRecord, _ outcome: OutcomeRow?, _ targets: [LinkTarget]) {
+    /// - Parameters:
+    ///   - targets: whom the record is linked to, as far as that is possible.
+    ///   - warnings: of the record's outcome.
+    package init(
+        _ child: ResultRow.Child, of record: PreparedRecord, _ outcome: OutcomeRow?, _ targets: Set<LinkTarget>,
+        _ warnings: [Warning]
+    ) {
         guard let outcome, let kind = child.kind else {
             self = .pending
             return
@@ -87,10 +93,14 @@ package enum LinkState: String, Sendable, CaseIterable {
             self = .skipped
             return
         }
-        let warnings = (try? JSONDocument(parsing: outcome.warnings).root).map(Warning.parse) ?? []
-        let isRefused = warnings.contains {
-            $0.name == .linkSkipped && $0.message.contains("\(resource) \(id).")
-        }
+        let isRefused = warnings.contains { $0.name == .linkSkipped && $0.message.hasSuffix(" \(resource) \(id).") }
         self = isRefused ? .refused : .linked
+    }
+}
+
+extension OutcomeRow {
+    /// Those of `warnings`, taken apart.
+    package var listedWarnings: [Warning] {
+        (try? JSONDocument(parsing: warnings).root).map(Warning.parse) ?? []
     }
 }

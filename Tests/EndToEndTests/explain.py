@@ -169,6 +169,24 @@ def gone_with_its_session(house, peer):
         time.sleep(0.02)
 
 
+def large_ones(house, peer):
+    """A record with more associated ones than are shown, and one that does not fit a line."""
+    session = peer.call("initiateSession", provider="local", name="large", account="large", schema=LOCAL, passthrough_fields=True)["session_id"]
+    transfer = peer.call("pushTransfer", session_id=session, endgrate_type=CONTACT, synchronous=True, transfer_data=[
+        {"internal_id": "many", "data": {"email": "many@example.org"}, "associations": {COMPANY: [
+            {"internal_id": "k%d" % number, "data": {"name": "K%d" % number}} for number in range(250)]}},
+        {"internal_id": "big", "data": {"email": "big@example.org", "note": "x" * 1200000}}])["transfer_id"]
+    record = explained(peer, transfer, index=0)
+    same((len(record["links"]), record["links_total"]), (200, 250), "links")
+    same({link["state"] for link in record["links"]}, {"linked"}, "their states")
+    same(len(record["result"]["associations"][COMPANY]), 250, "ids in the result")
+    try:
+        explained(peer, transfer, internal_id="big")
+        raise Wrong("a record of 1.2 MB was answered")
+    except Refused as refused:
+        same(refused.error["data"]["name"], "result_too_large", "the error")
+
+
 def run(house, *arguments, code=0):
     done = subprocess.run([BINARY, "explain", *arguments, "--socket", house.gateway.path], capture_output=True, text=True)
     same(done.returncode, code, "exit code of explain %s: %s" % (" ".join(arguments), done.stderr))
@@ -216,7 +234,7 @@ def budget_over_restarts(house, peer):
             time.sleep(0.05)
 
 
-SCENES = [over_http, refusals, no_commit_more, gone_with_its_session, on_the_command_line, budget_over_restarts, over_kills,
+SCENES = [over_http, refusals, no_commit_more, large_ones, gone_with_its_session, on_the_command_line, budget_over_restarts, over_kills,
           stopped_in_good_order]
 
 

@@ -84,7 +84,8 @@ import Testing
         }
         let record = PreparedRecord(Scene.row("{}", children: 1), plan: plan, disablesUpsert: false)
         func state(_ child: ResultRow.Child, _ outcome: OutcomeRow?) -> LinkState {
-            LinkState(child, of: record, outcome, record.linkTargets([child]))
+            LinkState(
+                child, of: record, outcome, Set(record.linkTargets([child])), outcome?.listedWarnings ?? [])
         }
         #expect(state(child("5", .created), outcome(.created)) == .linked)
         #expect(state(child("5", .created), nil) == .pending)

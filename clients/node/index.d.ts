@@ -196,6 +196,7 @@ export interface ExplainedRecord {
     text: string;
   };
   mapping: { from: string; to: string; value: unknown; mode: string; why: string; written: boolean }[];
+  /** Its associated records, the first 200. */
   links: {
     endgrate_type: string;
     internal_id?: string;
@@ -203,6 +204,7 @@ export interface ExplainedRecord {
     outcome?: Outcome;
     state: "linked" | "pending" | "skipped" | "refused" | (string & {});
   }[];
+  links_total: number;
   /** Exchanges with the provider that were for it, the newest 100. */
   attempts: RecordAttempt[];
   attempts_total: number;
