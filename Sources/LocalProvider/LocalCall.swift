@@ -231,7 +231,9 @@ extension WriteRequest {
     /// Why an account that takes things apart does not take this write; nil: it does.
     func refusal(_ settings: LocalSettings) -> CallRefusal? {
         func creates(_ input: Input) -> Bool { input.view["op"]?.isString("create") == true }
-        if settings.takesWritesApart, let first = inputs.first, inputs.contains(where: { creates($0) != creates(first) }) {
+        if settings.takesWritesApart, let first = inputs.first,
+            inputs.contains(where: { creates($0) != creates(first) })
+        {
             return .bad("A write carries creates only or updates only.", "/inputs")
         }
         guard settings.takesLinksApart else { return nil }
