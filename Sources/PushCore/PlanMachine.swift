@@ -50,7 +50,9 @@ package struct PlanMachine: Sendable {
     private var held: [Int64: [String]] = [:]
 
     /// - Parameter row: as it is before it is made.
-    package init(_ row: PlanRow, plan: SessionPlan) {
+    /// - Parameter doubts: those of the machine that pushes (`PushMachine.doubts`).
+    package init(_ row: PlanRow, plan: SessionPlan, doubts: [IdentityDoubt.Key: IdentityDoubt] = [:]) {
+        machine.doubts = doubts
         self.row = row
         self.plan = plan
         machine.observedEnds = []

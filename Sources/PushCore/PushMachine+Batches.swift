@@ -89,7 +89,7 @@ extension PushMachine {
                 batch.search(place)
                 needsSearch = true
             }
-            decisions.append(decision)
+            decisions.append(refusal(of: decision, record))
         }
         batches[id] = batch
         if needsSearch { return lookUp(id) }

@@ -53,6 +53,7 @@ extension PushMachine {
                 if tracker?.isDropped == false { rows.touched.insert(sequence) }
             }
             guard tracker?.isDropped == false else { continue }
+            if let row = tracker?.row { noteDoubt(member, end, of: row) }
             let failure = Self.failure(of: end)
             tracker?.finish(record.row, outcome, errors: failure == nil ? 0 : 1)
             rows.outcomes.append(outcome)

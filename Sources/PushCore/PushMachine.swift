@@ -13,6 +13,10 @@ package enum Fact: Sendable {
     case resumed(TransferRow, finished: [FinishedRecord])
     /// An open intent found at start, with the prepared records of its plan, in the order of the plan.
     case recovered(IntentRow, StoredPlan, [PreparedRecord])
+    /// Creates of earlier runs whose outcome is unknown, and that nobody has dealt with.
+    case inDoubt([IdentityDoubt])
+    /// It is on disk that these records are dealt with.
+    case resolved([RecordPlace])
     /// All that a start has to tell has been told.
     case started
     /// A transfer is on disk. `records` if they are at hand and `hasRoom` said so, else nil: they are read when due.
@@ -86,6 +90,8 @@ package struct PushMachine: Sendable {
     /// Batches of intents that were open at start and are not simply sent again: what they do depends on what else is told.
     var recoveredInDoubt: [Int64] = []
     var bisections: [Int64: Bisection] = [:]
+    /// Creates that end as uncertain and that nobody has dealt with.
+    package internal(set) var doubts: [IdentityDoubt.Key: IdentityDoubt] = [:]
     var effects: [Effect] = []
     /// Ends that were decided since they were last taken, for whoever plans; nil: nobody does.
     var observedEnds: [(Batch.Member, MemberEnd)]?
@@ -132,6 +138,8 @@ package struct PushMachine: Sendable {
             if row.life.cancelled != nil { return resumeCancelled(row) }
             lanes[row.account, default: Lane()].unread.append(Lane.Unread(transfer: row.sequence, after: -1))
         case .recovered(let intent, let plan, let records): recover(intent, plan, records)
+        case .inDoubt(let found): takeUp(found)
+        case .resolved(let places): forgetDoubts { places.contains($0.place) }
         case .started:
             hasStarted = true
             goOnAfterStart()
@@ -178,6 +186,11 @@ package struct PushMachine: Sendable {
     }
     /// Sequence of the last event that was given out; it may not be on disk yet.
     package var latestEvent: Int64 { lastEvent }
+    /// The sequence of an event that is committed by somebody else, before the next fact is handled.
+    package mutating func takeEvent() -> Int64 {
+        lastEvent += 1
+        return lastEvent
+    }
 
     // MARK: Accepting
 
@@ -307,6 +320,7 @@ package struct PushMachine: Sendable {
     // MARK: Ending a session
 
     private mutating func drop(_ session: Identifier) {
+        forgetDoubts { $0.session == session }
         var accounts: Set<AccountKey> = []
         for sequence in trackers.keys.sorted() {
             guard let row = trackers[sequence]?.row, row.session == session else { continue }

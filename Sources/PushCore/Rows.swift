@@ -328,6 +328,10 @@ package struct EventRow: Equatable, Sendable {
         case data = 1
         case completed = 2
         case error = 3
+        /// Only webhooks tell of it; not logged.
+        case configuration = 10
+        /// A delivery was given up.
+        case webhookFailed = 11
         case progress = 255
 
         /// The word on the wire.
@@ -336,6 +340,8 @@ package struct EventRow: Equatable, Sendable {
             case .data: "data"
             case .completed: "completed"
             case .error: "error"
+            case .configuration: "configuration"
+            case .webhookFailed: "webhook.failed"
             case .progress: "progress"
             }
         }
@@ -355,7 +361,7 @@ package struct EventRow: Equatable, Sendable {
     package var isCompleted: Bool
     /// The transfer had had errors.
     package var hasErrors: Bool
-    /// Of `error`: sequence of its entry.
+    /// Of `error`: sequence of its entry. Of `webhookFailed`: sequence of the delivery.
     package var error: Int64?
     /// Of `completed`: top-level outcomes at that moment.
     package var counts: TransferCounts?

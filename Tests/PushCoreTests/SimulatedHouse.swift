@@ -207,6 +207,7 @@ struct SimulatedHouse {
         machine = PushMachine(
             lastIntent: store.intents.keys.max() ?? 0, lastError: store.errors.last?.sequence ?? 0,
             lastEvent: store.events.last?.sequence ?? 0)
+        tell(.inDoubt(store.doubts(plan)))
         for row in store.openTransfers {
             tell(.resumed(row, finished: store.finished(row.sequence, from: row.published)))
         }
