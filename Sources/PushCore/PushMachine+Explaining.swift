@@ -58,7 +58,10 @@ extension PushMachine {
         where !member.isAnswered && member.record.refusals.isEmpty && member.confirmed == nil {
             var record = ExchangeMatter.Record(place: member.record.place, trace: place)
             if detailed {
-                record.id = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered)
+                // In doubt it is asked what became of the write.
+                record.id =
+                    batch.purpose == .doubt
+                    ? member.write?.target : member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered)
                 if record.id == nil { record.searches = DecisionInput.searches(for: member.record) }
             }
             matter.records.append(record)
@@ -71,9 +74,10 @@ extension PushMachine {
         var matter = ExchangeMatter(resource: resource)
         guard let batch = batches[id] else { return matter }
         (matter.attempt, matter.intent) = (batch.attempt, batch.intent)
-        matter.records = batch.writing.map { place in
-            let member = batch.members[place]
-            return ExchangeMatter.Record(place: member.record.place, trace: place, id: member.write?.target)
+        for (place, member) in batch.members.enumerated() where member.write != nil || member.written != nil {
+            matter.records.append(
+                ExchangeMatter.Record(
+                    place: member.record.place, trace: place, id: member.written?.id ?? member.write?.target))
         }
         return matter
     }

@@ -93,7 +93,10 @@ package enum LinkState: String, Sendable, CaseIterable {
             self = .skipped
             return
         }
-        let isRefused = warnings.contains { $0.name == .linkSkipped && $0.message.hasSuffix(" \(resource) \(id).") }
+        let isRefused = warnings.contains {
+            $0.name == .linkSkipped
+                && ($0.message.hasSuffix(" \(resource) \(id).") || $0.message.contains(" \(resource) \(id): "))
+        }
         self = isRefused ? .refused : .linked
     }
 }

@@ -31,7 +31,7 @@ enum Migrations {
     }
 
     private static let all = [
-        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, exchanges,
+        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, doubts, exchanges,
     ]
 
     /// ended, duration: milliseconds. intent: 0 for reads. first, last: the lowest and the highest transfer of `places`
@@ -43,6 +43,11 @@ enum Migrations {
             attempt INTEGER NOT NULL, intent INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
             places TEXT NOT NULL, status INTEGER, phase TEXT, reason TEXT NOT NULL, meaning INTEGER NOT NULL);
         ALTER TABLE outcome ADD COLUMN decision TEXT;
+        """
+
+    /// What a start looks for among all errors: records of which nobody knows whether they were created.
+    private static let doubts = """
+        CREATE INDEX error_doubt ON error(sequence) WHERE code='outcome_unknown' AND resolved=0;
         """
 
     /// One an account. name: the operator's word for it; sealed: the value itself, under the gateway's key.

@@ -94,6 +94,8 @@ import Testing
         #expect(state(child("5", .created), outcome(.refused)) == .skipped)
         let refusal = Warning(.linkSkipped, "The provider refused to link it to companies 5.")
         #expect(state(child("5", .created), outcome(.created, [refusal])) == .refused)
+        let unmade = Warning(.linkSkipped, "It was not linked to companies 5: its transfer was cancelled before")
+        #expect(state(child("5", .created), outcome(.created, [unmade])) == .refused)
         #expect(state(child("55", .created), outcome(.created, [refusal])) == .linked)
     }
 }
