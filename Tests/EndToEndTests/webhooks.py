@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Webhooks through the built binary, to real receivers, verified by the packages that receivers use.
 
-    webhooks.py [--signatures 500] [--seed 1]
+    webhooks.py [--signatures 500] [--addresses 20000] [--seed 1] [--only PART OF A NAME]
 
 Needs the packages standardwebhooks and svix.
 """
@@ -485,6 +485,34 @@ def private_addresses_are_refused_when_they_are_connected_to(arguments):
 
 
 @check
+def twenty_thousand_addresses_are_judged_as_python_judges_them(arguments):
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "HTTPClientTests", "Servers", "addresses.py")
+    listed = subprocess.run([sys.executable, script, str(arguments.addresses), str(arguments.seed)], capture_output=True, text=True, check=True)
+    judged = [line.split(" ") for line in listed.stdout.splitlines()]
+    demand(len(judged) >= arguments.addresses, "only %d addresses" % len(judged))
+    with Scene(arguments) as scene:
+        scene.gateway.kill()
+        scene.gateway.options = ["--log", "info"]
+        scene.gateway.start()
+        with scene.gateway.peer() as peer:
+            session = scene.session(peer, ())
+            verdicts = {"0": 0, "1": 0}
+            for start in range(0, len(judged), 100):
+                some = judged[start:start + 100]
+                # Nobody is called: what is wrong with the records is found after the address was found good.
+                peer.send(encode([{"jsonrpc": "2.0", "id": number, "method": "pushTransfer", "params": {
+                    "session_id": session, "endgrate_type": "crm-contact", "transfer_data": [{"data": 5}],
+                    "completed_webhook": {"endpoint": "https://%s/" % ("[%s]" % text if ":" in text else text)}}}
+                    for number, (text, _) in enumerate(some)]))
+                for reply in json.loads(peer.read_line()):
+                    text, is_public = some[reply["id"]]
+                    name = reply.get("error", {}).get("data", {}).get("name")
+                    demand(name == ("invalid_params" if is_public == "1" else "webhook_endpoint_refused"), "%s: %s" % (text, reply))
+                    verdicts[is_public] += 1
+            demand(min(verdicts.values()) > arguments.addresses / 10, "the list is one-sided: %s" % verdicts)
+
+
+@check
 def a_session_that_still_has_to_tell_does_not_end(arguments):
     with Scene(arguments, "--webhook-retries", "1s,1s,1s,1s") as scene, scene.gateway.peer() as peer:
         scene.rule = lambda call: (500, "")
@@ -541,6 +569,7 @@ def standard_input_waits_for_its_webhooks(arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--signatures", type=int, default=500)
+    parser.add_argument("--addresses", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
