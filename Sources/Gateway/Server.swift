@@ -96,9 +96,7 @@ package final class Server {
         self.configuration = configuration
         self.log = log
         do {
-            var settings = StoreSettings()
-            settings.eventLogBytes = configuration.retention.eventBytes
-            store = try DurableStore(loop: loop, path: configuration.store, settings: settings)
+            store = try DurableStore(loop: loop, path: configuration.store, settings: Self.storeSettings(configuration))
         } catch {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }

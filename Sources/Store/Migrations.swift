@@ -30,7 +30,9 @@ enum Migrations {
         }
     }
 
-    private static let all = [first, transferOptions, confirmedStates, plans, lives, credentials, deliveries]
+    private static let all = [
+        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, deliveryLines,
+    ]
 
     /// One an account. name: the operator's word for it; sealed: the value itself, under the gateway's key.
     private static let credentials = """
@@ -52,6 +54,11 @@ enum Migrations {
         CREATE INDEX delivery_transfer ON delivery(transfer);
         CREATE INDEX delivery_session ON delivery(session);
         CREATE TABLE webhook_secret(session INTEGER PRIMARY KEY, secrets BLOB NOT NULL);
+        """
+
+    /// What is pending for one endpoint of a session, in its order.
+    private static let deliveryLines = """
+        CREATE INDEX delivery_line ON delivery(session, endpoint, sequence) WHERE state=0;
         """
 
     /// What a push says about itself beside its session (K16): JSON text, empty for nothing.

@@ -402,6 +402,56 @@ def what_was_given_up_is_told_when_it_is_asked_for(arguments):
 
 
 @check
+def a_long_line_waits_in_the_store_in_its_order(arguments):
+    with Scene(arguments, "--max-endpoint-deliveries", "5") as scene:
+        scene.rule = lambda call: ("hold", "")
+        with scene.gateway.peer() as peer:
+            session = scene.session(peer, ("completed_webhook",))
+            transfers = [scene.push(peer, session, "r%d" % number) for number in range(60)]
+            until(lambda: peer.call("stats")["webhooks_pending"] == 60, "not all are pending")
+        scene.gateway.kill()
+        scene.rule = lambda call: (200, "")
+        scene.gateway.start()
+        with scene.gateway.peer() as peer:
+            demand(peer.call("stats")["webhooks_pending"] >= 55, "a start forgets what it does not hold")
+            transfers += [scene.push(peer, session, "s%d" % number) for number in range(30)]
+            scene.settle(peer)
+            told = [body["transfer_id"] for body in scene.bodies()[1:]]
+            demand(told == transfers, "out of order, or not once: %d of %d" % (len(told), len(transfers)))
+            # Asked for again, out of the middle of the order.
+            until(lambda: len(deliveries(peer, state="delivered")) == 90, "they are not listed as delivered")
+            before = len(scene.calls)
+            demand(peer.call("replayWebhook", {"session_id": session, "state": "delivered"})["replayed"] == 90, "not all are replayed")
+            scene.settle(peer)
+            told = [body["transfer_id"] for body in scene.bodies()[before:]]
+            demand(sorted(told) == sorted(transfers), "%d were told again" % len(told))
+
+
+@check
+def the_shell_lists_and_replays(arguments):
+    with Scene(arguments) as scene, scene.gateway.peer() as peer:
+        def shell(*words, code=0):
+            done = subprocess.run([BINARY, "webhooks", *words, "--socket", scene.gateway.path], capture_output=True, text=True, timeout=20)
+            demand(done.returncode == code, "%s ends with %d: %s" % (words, done.returncode, done.stderr))
+            return done.stdout if code == 0 else done.stderr
+        scene.rule = lambda call: (410, "")
+        session = scene.session(peer, ("completed_webhook",))
+        transfers = [scene.push(peer, session, "r%d" % number) for number in range(3)]
+        failures(peer, 3)
+        rows = [line.split("\t") for line in shell("list", "--session", session, "--state", "failed").splitlines()]
+        demand([row[6] for row in rows] == transfers[::-1], "%s" % rows)
+        demand(all(row[1:5] == ["failed", "completed", "1", "410"] for row in rows), "%s" % rows)
+        demand(len(shell("list", "--transfer", transfers[1]).splitlines()) == 1, "more than that transfer's")
+        scene.rule = lambda call: (200, "")
+        demand(shell("replay", rows[0][0]) == "replayed 1\n" and shell("replay", "--session", session) == "replayed 2\n", "not all are replayed")
+        scene.wait(6)
+        demand("delivery_not_found" in shell("replay", "nobody", code=1), "it does not say why")
+        demand("invalid_params" in shell("replay", code=1), "it replays everything there is")
+        for words in ((), ("stop",), ("list", rows[0][0])):
+            shell(*words, code=64)
+
+
+@check
 def finished_deliveries_are_kept_as_long_as_events(arguments):
     with Scene(arguments, "--keep-events", "2s") as scene, scene.gateway.peer() as peer:
         session = scene.session(peer, ("completed_webhook",))
