@@ -174,8 +174,12 @@ package struct DeliveryMachine: Sendable {
         case .loaded(let key, let deliveries, let next): loaded(key, deliveries, next)
         case .woke(let key):
             endpoints[key]?.wakesAt = nil
-            giveUpLine(key)
             pump(key)
+            // What is due now may succeed, and then nothing is given up.
+            if endpoints[key]?.inFlight == 0 {
+                giveUpLine(key)
+                pump(key)
+            }
         case .sessionDeleted(let session):
             for key in endpoints.keys.sorted() where key.session == session { endpoints[key] = nil }
             starved.removeAll { $0.session == session }

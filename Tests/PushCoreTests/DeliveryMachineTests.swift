@@ -306,6 +306,17 @@ private final class Post {
         #expect(!probes.isEmpty && zip(probes, probes.dropFirst()).allSatisfy { $1 - $0 >= post.pace })
     }
 
+    @Test func nothingIsGivenUpWhenTheLastProbeIsDueAndSucceeds() {
+        let schedule = DeliverySchedule(waits: [100, 100, 100, 10_000])
+        let post = Post(schedule)
+        post.receiver = { DeliveryOutcome(status: $0.time < 5_000 ? 500 : 200) }
+        let early = post.add(2)
+        post.run(until: 300)
+        let late = post.add(2)
+        post.run(until: 60_000)
+        #expect(post.states(early + late) == [.delivered], "\(post.kept)")
+    }
+
     @Test func whatWaitedForAWholeScheduleIsGivenUpWithIt() {
         let post = Post()
         post.receiver = { _ in DeliveryOutcome(reason: "connect_failed") }

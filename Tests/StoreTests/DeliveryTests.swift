@@ -189,9 +189,8 @@ import Testing
         #expect(pending.held.map(\.sequence) == [1, 2, 3, 5, 9])
         #expect(pending.left == [key: LeftDeliveries(from: 4, through: 8, count: 4)])
         func read(_ from: Int64, _ limit: Int) -> [Int64] {
-            guard case .pendingDeliveries(let rows, let next) = scene.ask(
-                .pendingDeliveries(key, from: from, limit: limit))
-            else { return [-1] }
+            let answer = scene.ask(.pendingDeliveries(key, from: from, limit: limit))
+            guard case .pendingDeliveries(let rows, let next) = answer else { return [-1] }
             return rows.map(\.sequence) + [next ?? 0]
         }
         #expect(read(4, 3) == [4, 6, 7, 8])
