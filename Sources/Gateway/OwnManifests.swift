@@ -23,6 +23,25 @@ package struct ManifestProblems: Error, CustomStringConvertible {
     }
 }
 
+extension Catalogue {
+    /// What is built in, and what the operator brings along.
+    ///
+    /// - Throws: `StartFailure` with code 78 when a manifest is wrong.
+    static func whole(
+        _ configuration: Configuration, _ log: Log, _ patterns: any PatternCompiler
+    ) throws(StartFailure) -> Catalogue {
+        try with(try OwnManifests.read(configuration, log, patterns))
+    }
+
+    static func with(_ own: [OwnManifest]) throws(StartFailure) -> Catalogue {
+        do {
+            return try Catalogue(own: own)
+        } catch {
+            throw StartFailure(description: error.description, exitCode: 70)
+        }
+    }
+}
+
 /// Reads manifests from files. They are read once, at the start, and before anything is served.
 package enum OwnManifests {
     /// Bytes of one file, and files of a folder.

@@ -110,12 +110,9 @@ package final class Server {
             throw StartFailure(description: "The pattern library gives no memory for its limits.", exitCode: 70)
         }
         self.patterns = patterns
+        catalogue = try Catalogue.whole(configuration, log, patterns)
         do {
-            let own = try OwnManifests.read(configuration, log, patterns)
-            catalogue = try Catalogue(own: own)
             methods = try Methods(patterns: patterns)
-        } catch let failure as StartFailure {
-            throw failure
         } catch {
             throw StartFailure(description: "\(error)", exitCode: 70)
         }

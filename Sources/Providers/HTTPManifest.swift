@@ -137,7 +137,8 @@ package enum HTTPManifest {
         for name in try reader.strings("returned") where !returned.contains(name) { returned.append(name) }
         return HTTPResource(
             name: description.name, operations: operations, ways: ways, returned: returned,
-            rules: description.matchRules, links: Set(description.links.map(\.resource)), fieldsMember: provider.fieldsMember)
+            rules: description.matchRules, links: Set(description.links.map(\.resource)),
+            fieldsMember: provider.fieldsMember)
     }
 
     private static func way(_ reader: ManifestReader) throws(ManifestFailure) -> LookupWay {

@@ -31,7 +31,8 @@ extension HTTPManifest {
             body: reader.root["body"].map(BodyTemplate.init), item: reader.root["item"].map(BodyTemplate.init),
             batch: Int(try reader.number("batch", 1...10_000) ?? 1),
             bodyCeiling: Int(try reader.number("body_bytes", 256...8_388_608) ?? 8_388_608),
-            accepted: accepted.isEmpty ? [200, 201] : accepted, done: try reader.numbers("done", 200...299), results: ValueWay(reader.root["results"]?.string ?? ""),
+            accepted: accepted.isEmpty ? [200, 201] : accepted, done: try reader.numbers("done", 200...299),
+            results: ValueWay(reader.root["results"]?.string ?? ""),
             id: ValueWay(try reader.text("id") ?? "id"), next: try reader.text("next").map(ValueWay.init),
             entries: try reader.object("errors").map(entries), correlation: try correlation(reader, kind),
             readsAgain: try reader.flag("reads_again"), linkEnds: try reader.object("ends").map(ends))
