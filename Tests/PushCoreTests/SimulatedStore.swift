@@ -59,7 +59,7 @@ struct SimulatedStore {
             complaints.append("the machine does not order \(change)")
         case .session, .sessionDeleted, .consumer, .trim, .credential, .credentialRemoved: break
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
-        case .deliveries, .deliveryProgressed, .webhookSecrets: break
+        case .deliveries, .deliveryProgressed, .deliveriesReplayed, .webhookSecrets: break
         }
     }
 
