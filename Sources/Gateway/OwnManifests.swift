@@ -24,15 +24,9 @@ package struct ManifestProblems: Error, CustomStringConvertible {
 }
 
 extension Catalogue {
-    /// What is built in, and what the operator brings along.
+    /// What is built in, and these.
     ///
-    /// - Throws: `StartFailure` with code 78 when a manifest is wrong.
-    static func whole(
-        _ configuration: Configuration, _ log: Log, _ patterns: any PatternCompiler
-    ) throws(StartFailure) -> Catalogue {
-        try with(try OwnManifests.read(configuration, log, patterns))
-    }
-
+    /// - Throws: `StartFailure` with code 70 when a manifest inside the binary is wrong.
     static func with(_ own: [OwnManifest]) throws(StartFailure) -> Catalogue {
         do {
             return try Catalogue(own: own)
