@@ -19,7 +19,7 @@ package struct AccountRun: ProviderRun {
     }
 
     package mutating func begin() -> RunStep<String> {
-        RunStep(calls: [calls.add(0, .account, operation.exchange(account))])
+        RunStep(calls: [calls.add(0, .account, operation.exchange(account), about: .all)])
     }
 
     package mutating func take(_ outcome: ExchangeOutcome, of number: Int, at moment: Moment) -> RunStep<String> {

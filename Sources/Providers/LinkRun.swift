@@ -33,7 +33,10 @@ package struct LinkRun: ProviderRun {
         var made: [ProviderCall] = []
         for part in parts {
             guard let operation = resource.operations[.link] else { continue }
-            made.append(calls.add(part, .link, exchange(part, part[0].target.resource, operation)))
+            made.append(
+                calls.add(
+                    part, .link, exchange(part, part[0].target.resource, operation),
+                    about: .traces(part.map(\.trace))))
         }
         return made.isEmpty ? RunStep(reply: .answered(refused)) : RunStep(calls: made)
     }

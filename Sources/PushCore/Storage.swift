@@ -64,6 +64,8 @@ package enum Change: Equatable, Sendable {
     case planDropped(sequence: Int64)
     /// Removes finished transfers and events that are older than their retention, at most `limit` transfers at a time.
     case trim(transfersBefore: Int64, eventsBefore: Int64, limit: Int)
+    /// Removes exchanges that ended before, and the oldest of those that are too many.
+    case trimExchanges(before: Int64)
     /// The states of these provider records are known now.
     case confirmed([ConfirmedRow])
     /// The states of these provider records are not known any more.
@@ -73,6 +75,9 @@ package enum Change: Equatable, Sendable {
     case credentialRemoved(AccountKey)
     /// Pairs that a caller brings along; an internal id that is remembered already keeps what it has unless `replacing`.
     case identities([LedgerRow], replacing: Bool)
+    /// Exchanges that have ended, in the order of their ends. One that only records of deleted sessions were for is
+    /// dropped.
+    case exchanges([ExchangeRow])
 }
 
 package struct LedgerScope: Hashable, Sendable {
@@ -233,6 +238,18 @@ package enum Query: Equatable, Sendable {
     case holders(scope: LedgerScope, resource: String, ids: [String])
     /// Rows of the ledger in the order of resource and internal id, after a place, at most `limit`.
     case identities(scope: LedgerScope, resources: [String], after: IdentityPlace?, limit: Int)
+    /// All that is known of the record at a place.
+    case explained(RecordPlace)
+    /// The place of a top-level record.
+    case top(transfer: Int64, index: Int32)
+    /// The newest record that fits, before a place; looks at a bounded stretch.
+    case found(RecordSearch, before: RecordPlace?)
+    /// Exchanges that were for a record, in the order of their ends, after a sequence; looks at a bounded stretch of those
+    /// that ended between two times of the wall clock.
+    case exchanges(RecordPlace, AccountKey, since: Int64, until: Int64, after: Int64)
+    /// How many exchanges of an account have ended when, as far as that was at or after a time of the wall clock; looks
+    /// at a bounded stretch of the log after a sequence.
+    case exchangeCounts(AccountKey, since: Int64, after: Int64)
 }
 
 /// A place in the order of `Query.identities`.
@@ -302,6 +319,13 @@ package enum Answer: Equatable, Sendable {
     /// By provider id.
     case holders([String: [String]])
     case identities([LedgerRow], isLast: Bool)
+    case explained(ExplainedRow?)
+    case top(RecordPlace?)
+    /// `next`: everything at and behind this place was looked at; nil: everything was.
+    case found(RecordPlace?, next: RecordPlace?)
+    /// `examinedThrough`: every exchange up to this sequence was looked at.
+    case exchanges([ExchangeRow], examinedThrough: Int64, isLast: Bool)
+    case exchangeCounts([ExchangeCount], examinedThrough: Int64, isLast: Bool)
 }
 
 package struct FinishedRecord: Equatable, Sendable {

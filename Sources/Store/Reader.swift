@@ -81,6 +81,13 @@ final class Reader {
             case .holders(let scope, let resource, let ids): try holders(scope, resource, ids)
             case .identities(let scope, let resources, let after, let limit):
                 try identities(scope, resources, after: after, limit: limit)
+            case .explained(let place): .explained(try explained(place))
+            case .top(let transfer, let index): .top(try top(index, of: transfer))
+            case .found(let search, let before): try found(search, before: before)
+            case .exchanges(let place, let account, let since, let until, let after):
+                try exchanges(of: place, account, since: since, until: until, after: after)
+            case .exchangeCounts(let account, let since, let after):
+                try exchangeCounts(of: account, since: since, after: after)
             }
         }
     }

@@ -19,6 +19,8 @@ enum Help {
           pushgate serve [--listen unix:PATH] [--store FILE]   a gateway on a socket
           pushgate stdio [--store FILE] [--wait]               a gateway for the process that started it
           pushgate call METHOD [JSON] [--socket PATH]          one call from the shell; "-" reads the JSON from stdin
+          pushgate explain TRANSFER [INDEX|INTERNAL_ID] [--socket PATH] [--json]
+                                                               what became of a record, and why
           pushgate providers list | show NAME | check FILE     what providers there are; a manifest; what one would send
           pushgate webhooks list | replay [DELIVERY]           what became of webhooks; made again, one or those that
                                                                failed: --session ID, --transfer ID, --state STATE

@@ -16,7 +16,7 @@ struct Options {
         "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time", "keep-transfers",
         "keep-events", "webhook-allow", "webhook-retries", "max-endpoint-deliveries",
     ]
-    private static let switches: Set<String> = ["wait", "keep"]
+    private static let switches: Set<String> = ["wait", "keep", "json"]
 
     private var values: [String: [String]] = [:]
     private(set) var operands: [String] = []

@@ -58,6 +58,7 @@ struct SimulatedStore {
             .outcomesReplaced, .examples:
             complaints.append("the machine does not order \(change)")
         case .session, .sessionDeleted, .consumer, .trim, .credential, .credentialRemoved: break
+        case .exchanges, .trimExchanges: break
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
         case .deliveries, .deliveryProgressed, .deliveriesReplayed, .webhookSecrets: break
         }
