@@ -87,6 +87,12 @@ final class Exchanges {
         begin(key, account)
     }
 
+    /// Nothing more is asked of it.
+    func forget(_ key: AccountKey) {
+        accounts.removeValue(forKey: key)?.timer.close()
+        http?.forget(account: key)
+    }
+
     private func performLocally(_ exchange: Exchange, _ answer: @escaping (ExchangeOutcome) -> Void) {
         count += 1
         credentials.withHeaders(for: exchange.account) { [self] headers in

@@ -97,7 +97,9 @@ struct SessionChange {
             changes.append(server.keep(credential, of: row.account))
             if !isNew { changed.append("credentials") }
         }
-        if isNew || !definition.changed.isEmpty {
+        let isNamed = !isNew && server.sessions.byID[row.id]?.row.account != row.account
+        if isNamed { changed.append("account") }
+        if isNew || isNamed || !definition.changed.isEmpty {
             server.sessions.keep(Sessions.Session(row: row, plan: plan))
             if isEmbedded {
                 server.local.open(account: row.account.name, settings: server.settings(of: row))

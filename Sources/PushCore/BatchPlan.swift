@@ -3,8 +3,7 @@ import JSON
 // What a batch has set out to do, as its intent keeps it.
 
 extension Batch {
-    /// What was decided, for making the same request again after a restart: transfer, ordinal, trace, target, fields,
-    /// why.
+    /// What was decided, for making the same request again after a restart: transfer, ordinal, trace, target, fields.
     func planText() -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
@@ -35,10 +34,6 @@ extension Batch {
             writer.beginArray()
             for field in write.fields { writer.integer(field) }
             writer.endArray()
-            if let reason = member.reason {
-                writer.key("y")
-                writer.string(reason.text)
-            }
             Self.write(member, to: &writer)
             if !members[place].warnings.isEmpty {
                 writer.key("w")
@@ -51,8 +46,12 @@ extension Batch {
         return writer.bytes
     }
 
-    /// What only some members have: what was answered of a record whose links are to be made, and that it was adopted.
+    /// What only some members have: by what it was decided who they are, what was answered of a record whose links are to be made, and that it was adopted.
     private static func write(_ member: Member, to writer: inout JSONWriter) {
+        if let reason = member.reason {
+            writer.key("y")
+            writer.string(reason.text)
+        }
         if member.isAdopted {
             writer.key("a")
             writer.bool(true)
@@ -88,7 +87,7 @@ package struct StoredPlan: Equatable, Sendable {
         package var target: String?
         package var fields: [Int]
         package var warnings: [Warning]
-        var reason: DecisionReason?
+        package var reason: DecisionReason?
         var isAdopted = false
         var written: Batch.Member.Written?
         var unlinked: [LinkTarget] = []
@@ -113,8 +112,8 @@ package struct StoredPlan: Equatable, Sendable {
             var read = Item(
                 place: RecordPlace(transfer: transfer, ordinal: Int32(clamping: ordinal)), trace: Int(trace),
                 target: item["id"]?.string, fields: fields.elements.compactMap { $0.integer.map(Int.init) },
-                warnings: item["w"].map(Warning.parse) ?? [])
-            read.reason = item["y"]?.string.flatMap(DecisionReason.init)
+                warnings: item["w"].map(Warning.parse) ?? [],
+                reason: item["y"]?.string.flatMap(DecisionReason.init))
             read.isAdopted = item["a"]?.bool ?? false
             if let id = item["i"]?.string {
                 read.written = Batch.Member.Written(

@@ -66,7 +66,7 @@ extension Batch {
             let input = DecisionInput(
                 record: member.record, remembered: member.remembered, answer: answer, links: [],
                 hasSearched: member.hasSearched)
-            return DecisionReason(.matched(input.matched.place ?? 0))
+            return DecisionReason(.matched(input.matchedPlace ?? 0))
         }
     }
 }

@@ -109,8 +109,8 @@ package struct StoredState: Equatable, Sendable {
     package var oldestEvent: Int64 = 1
     package var consumers: [String: Int64] = [:]
     package var lastDelivery: Int64 = 0
-    /// Deliveries that are not finished, in their order.
-    package var pendingDeliveries: [PendingDelivery] = []
+    /// Deliveries that are not finished, in their order; of each endpoint so many as `StoreSettings` says.
+    package var pendingDeliveries = PendingDeliveries()
     /// Sealed.
     package var webhookSecrets: [Identifier: [UInt8]] = [:]
     /// Plans that are kept, oldest first.
@@ -226,6 +226,8 @@ package enum Query: Equatable, Sendable {
     /// Deliveries that fit the filter from a sequence on, or with `isBackwards` down from it, at most `limit`. Looks at a
     /// bounded stretch, and says in its answer where to go on.
     case deliveries(DeliveryFilter, from: Int64, isBackwards: Bool, limit: Int)
+    /// Deliveries to an endpoint that are not finished, from a sequence on, in their order.
+    case pendingDeliveries(EndpointKey, from: Int64, limit: Int)
     case plan(id: Identifier)
     /// Top-level records `offset ..< offset + limit` of a plan with all below them. Cut at `bytes` of their contents, but
     /// never empty while there is one.
@@ -308,6 +310,8 @@ package enum Answer: Equatable, Sendable {
     case deliveryByID(DeliveryRow?)
     /// `next`: the sequence to go on from; nil when all were looked at.
     case deliveries([DeliveryRow], next: Int64?)
+    /// `next`: as that of `deliveries`.
+    case pendingDeliveries([PendingDelivery], next: Int64?)
     /// A plan that is ready.
     case plan(PlanRow?)
     case planned([PlannedResult])

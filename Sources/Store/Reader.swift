@@ -69,6 +69,8 @@ final class Reader {
             case .deliveryByID(let id): .deliveryByID(try deliveryRow(id: id))
             case .deliveries(let filter, let from, let isBackwards, let limit):
                 try deliveries(filter, from: from, isBackwards: isBackwards, limit: limit)
+            case .pendingDeliveries(let key, let from, let limit):
+                try pendingDeliveries(key, from: from, limit: limit)
             case .plan(let id): .plan(try plan(id: id))
             case .planned(let sequence, let offset, let limit, let bytes):
                 .planned(try planned(of: sequence, from: offset, Allowance(rows: limit, bytes: bytes)))

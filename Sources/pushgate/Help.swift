@@ -22,6 +22,8 @@ enum Help {
           pushgate explain TRANSFER [INDEX|INTERNAL_ID] [--socket PATH] [--json]
                                                                what became of a record, and why
           pushgate providers list | show NAME | check FILE     what providers there are; a manifest; what one would send
+          pushgate webhooks list | replay [DELIVERY]           what became of webhooks; made again, one or those that
+                                                               failed: --session ID, --transfer ID, --state STATE
           pushgate demo [--keep]                               the main job, shown on the embedded provider
           pushgate help serve                                  all options of serve and stdio
           pushgate --version
@@ -86,6 +88,7 @@ enum Help {
           --max-in-flight 256               --max-reply-line 1000000   --inbound-memory 48M
           --event-pause 64K                 --max-event-payload 48K    --outbound-memory 24M
           --reply-pause 8M                  --min-free-space 64M       --parts-time 24h
+          --max-endpoint-deliveries 1000
 
         """
 }
