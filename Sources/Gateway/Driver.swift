@@ -83,6 +83,10 @@ final class Driver {
             perform(codec.encode(request, account: account)) { [self] outcome in
                 tell(.written(batch: batch, codec.decodeWrite(outcome)))
             }
+        case .link(let batch, let account, let request):
+            perform(codec.encode(request, account: account)) { [self] outcome in
+                tell(.linked(batch: batch, codec.decodeLinks(outcome)))
+            }
         case .commit(let changes, let token):
             turn.commit(sealer.sealed(changes)) { [self] in tell(.committed(token)) }
         case .wake(let account, let time): wake(account, at: time)
@@ -188,10 +192,10 @@ final class Driver {
             var records: [PreparedRecord] = []
             while next < rows.count {
                 let row = rows[next]
-                var record = PreparedRecord(
-                    row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children)
-                record.planned = row.planned
-                records.append(record)
+                records.append(
+                    PreparedRecord(
+                        row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children,
+                        planned: row.planned))
                 next += 1
                 if next & 7 == 0 && Clock.monotonic() > deadline { break }
             }

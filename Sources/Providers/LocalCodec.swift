@@ -43,6 +43,12 @@ package struct LocalCodec: Sendable {
             idempotencyKey: request.key)
     }
 
+    /// An update without fields only links.
+    package func encode(_ request: LinkRequest, account: AccountKey) -> Exchange {
+        let items = request.items.map { WriteItem(trace: $0.trace, target: $0.id, fields: [], links: $0.links) }
+        return encode(WriteRequest(resource: request.resource, key: request.key, items: items), account: account)
+    }
+
     private func encode(_ item: WriteItem, into writer: inout JSONWriter) {
         writer.beginObject()
         writer.key("trace")
@@ -89,9 +95,12 @@ package struct LocalCodec: Sendable {
                 answer.records[known.id] = known
             }
             for hit in found.elements {
-                guard let field = hit["field"]?.string, let value = hit["value"]?.string, let ids = hit["ids"] else {
-                    return nil
-                }
+                guard let ids = hit["ids"], let field = hit["field"], let value = hit["value"], field.kind == .string,
+                    value.kind == .string
+                else { return nil }
+                // Most of what is pushed for the first time is found nowhere: no entry, no texts.
+                if ids.kind == .array && ids.count == 0 { continue }
+                guard let field = field.string, let value = value.string else { return nil }
                 answer.found[LookupRequest.Search(field: field, value: value)] = ids.elements.compactMap(\.string)
             }
             return answer
@@ -114,6 +123,19 @@ package struct LocalCodec: Sendable {
             for result in results.elements {
                 guard let trace = result["trace"]?.integer else { return nil }
                 answers[Int(trace)] = item(result)
+            }
+            return answers
+        }
+    }
+
+    /// A record that is gone has none of its links.
+    package func decodeLinks(_ outcome: ExchangeOutcome) -> Reply<LinkAnswer> {
+        decode(outcome) { root in
+            guard let results = root["results"] else { return nil }
+            var answers: LinkAnswer = [:]
+            for result in results.elements {
+                guard let trace = result["trace"]?.integer else { return nil }
+                if case .written(_, _, _, let refused) = item(result) { answers[Int(trace)] = refused }
             }
             return answers
         }

@@ -17,6 +17,8 @@ struct Batch: Sendable {
         var remembered: String?
         var links: [LinkTarget] = []
         var hasSearched = false
+        /// All that can be asked about it was asked and answered.
+        var isAnswered = false
         var warnings: [Warning] = []
         /// The batch that decided about it.
         var batch: Int64 = 0
@@ -48,8 +50,9 @@ struct Batch: Sendable {
     var doubtful: Set<String> = []
     /// Who is remembered for the provider's records; nil when not asked yet.
     var holders: [String: Set<String>]?
-    /// The look-up under way.
-    var question: LookupRequest?
+    /// The look-up under way, and places in `members` of those that need nothing more than its answer.
+    private(set) var question: LookupRequest?
+    private var covered: [Int] = []
     /// What the provider has answered for; what it does not mention is not there.
     private var askedIDs: Set<String> = []
     private var askedSearches: Set<LookupRequest.Search> = []
@@ -58,6 +61,8 @@ struct Batch: Sendable {
     var intent: Int64 = 0
     /// A request of it may have had an effect.
     var mayHaveBeenSent = false
+    /// Found in an open intent at start.
+    var isRecovered = false
 
     init(id: Int64, account: AccountKey, key: Lane.BatchKey, began: UInt64, members: [Member]) {
         self.id = id
@@ -73,33 +78,66 @@ struct Batch: Sendable {
     /// Places in `members` of those that are written.
     var writing: [Int] { members.indices.filter { members[$0].write != nil } }
 
-    /// What has to be known before a decision and was not asked yet: records by id, and searches for those that no id
-    /// is known of. At most as many of both together as the provider takes in one read.
-    func lookup() -> LookupRequest {
+    mutating func remember(_ known: [String: String]) {
+        guard !known.isEmpty else { return }
+        for place in members.indices {
+            if let id = members[place].record.row.internalID { members[place].remembered = known[id] }
+        }
+    }
+
+    /// Asks for what has to be known before a decision and was not asked yet: records by id, and searches for those that
+    /// no id is known of. At most as many of both together as the provider takes in one read. False when all is known.
+    mutating func ask() -> Bool {
         var ids: [String] = []
         var searches: [LookupRequest.Search] = []
-        var seen = askedSearches
         var named = askedIDs
+        // A set for who is new in this question; those of earlier ones are few, if any.
+        var seen = Set<LookupRequest.Search>(minimumCapacity: askedSearches.isEmpty ? 2 * members.count : 0)
         let ceiling = members.first?.record.plan.provider.readBatch ?? 1
-        for member in members where member.record.refusals.isEmpty && member.confirmed == nil {
+        covered = []
+        for (place, member) in members.enumerated()
+        where !member.isAnswered && member.record.refusals.isEmpty && member.confirmed == nil {
+            var isCovered = true
             if let id = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered) {
-                if ids.count + searches.count < ceiling, named.insert(id).inserted { ids.append(id) }
+                if ids.count + searches.count < ceiling {
+                    if named.insert(id).inserted { ids.append(id) }
+                } else {
+                    isCovered = named.contains(id)
+                }
             } else {
-                for search in DecisionInput.searches(for: member.record)
-                where ids.count + searches.count < ceiling && seen.insert(search).inserted {
-                    searches.append(search)
+                for search in DecisionInput.searches(for: member.record) where !askedSearches.contains(search) {
+                    if ids.count + searches.count < ceiling {
+                        if seen.insert(search).inserted { searches.append(search) }
+                    } else {
+                        isCovered = isCovered && seen.contains(search)
+                    }
                 }
             }
+            if isCovered { covered.append(place) }
         }
-        return LookupRequest(resource: key.resource, ids: ids, searches: searches)
+        question = LookupRequest(resource: key.resource, ids: ids, searches: searches)
+        return !ids.isEmpty || !searches.isEmpty
     }
 
     /// The question under way was answered.
     mutating func note(_ answer: LookupAnswer) {
         self.answer.merge(answer)
+        for place in covered { members[place].isAnswered = true }
         askedIDs.formUnion(question?.ids ?? [])
         askedSearches.formUnion(question?.searches ?? [])
         question = nil
+    }
+
+    /// A remembered record is gone: it is looked for by its match keys.
+    mutating func search(_ place: Int) {
+        members[place].hasSearched = true
+        members[place].isAnswered = false
+    }
+
+    /// Others are left out: places are new.
+    mutating func keep(_ kept: [Member]) {
+        members = kept
+        covered = []
     }
 
     /// Records that were read to be decided upon: what was known of them from before may be over. Those that a search
@@ -110,6 +148,12 @@ struct Batch: Sendable {
             if let target = decision.target { ids.insert(target) }
         }
         return ids
+    }
+
+    /// The provider's record that a member turned out to be.
+    func known(_ decision: Decision) -> KnownRecord? {
+        if case .unchanged(let known) = decision { return known }
+        return decision.target.flatMap { answer.records[$0] }
     }
 
     func request() -> WriteRequest {

@@ -124,6 +124,7 @@ package struct PlanMachine: Sendable {
             asked[batch] = moment.monotonic
             return .lookUp(batch: batch, account, real)
         case .write(let batch, _, let request): return .tell(.written(batch: batch, .answered(draft(batch, request))))
+        case .link(let batch, _, _): return .tell(.linked(batch: batch, .answered([:])))
         case .commit(let changes, let token):
             for change in changes { overlay.take(change) }
             return keep(token)
@@ -170,7 +171,7 @@ package struct PlanMachine: Sendable {
                 lookUpTime += moment.monotonic - begun
             }
             return .answered(overlay.lay(over: answer, question, resource))
-        case .refused:
+        case .refused, .refusedTogether:
             refused.insert(id)
             return reply
         case .notSent, .unknown, .throttled: return reply
@@ -270,11 +271,12 @@ package struct PlanMachine: Sendable {
         var batch = Batch(id: 0, account: plan.account, key: key, began: 0, members: members)
         var reads: Int32 = 0
         for searches in [false, true] {
-            for place in members.indices { batch.members[place].hasSearched = searches && members[place].hasSearched }
-            while true {
-                let question = batch.lookup()
-                if question.ids.isEmpty && question.searches.isEmpty { break }
-                batch.question = question
+            for place in members.indices {
+                let isSearched = searches && members[place].hasSearched
+                batch.members[place].hasSearched = isSearched
+                batch.members[place].isAnswered = searches && !isSearched
+            }
+            while batch.ask() {
                 batch.note(LookupAnswer())
                 reads += 1
             }

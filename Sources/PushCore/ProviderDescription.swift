@@ -46,6 +46,25 @@ package struct ProviderDescription: Equatable, Sendable {
     }
     /// It stores every value as it is sent: what it returns need not be held against it.
     package var keepsValues = false
+    /// One write carries creates only or updates only.
+    package var splitsWrites = false
+    /// Links are made by requests of their own, after the records are written; writes carry none.
+    package var linksAfter = false
+    /// Milliseconds after which a request whose answer was lost has had its effect or will have none, and look-ups show
+    /// it.
+    package var settleMilliseconds: Int64 = 0
+    package var partial = Partial.perItem
+    /// A create may turn out to be an update of a record that is there already, because the provider finds it by a unique
+    /// field: nobody knows of it before the answer, so nothing else of the resource is under way meanwhile.
+    package var adoptsCreates = false
+
+    /// What a bad record does to the others of its write.
+    package enum Partial: String, Sendable, CaseIterable {
+        /// Nothing: each has its own answer.
+        case perItem
+        /// The whole write is refused, and nothing of it is done.
+        case allOrNothing
+    }
 
     package init(
         name: String, displayName: String, authType: String = "custom", url: String = "", image: String = "",

@@ -47,6 +47,7 @@ package struct KnownRecord: Sendable {
 
 package struct LookupAnswer: Sendable {
     package var records: [String: KnownRecord]
+    /// Ids by search; a search that found nothing may be missing.
     package var found: [LookupRequest.Search: [String]]
 
     package init(records: [String: KnownRecord] = [:], found: [LookupRequest.Search: [String]] = [:]) {
@@ -55,8 +56,12 @@ package struct LookupAnswer: Sendable {
     }
 
     mutating func merge(_ other: LookupAnswer) {
-        records.merge(other.records) { _, newer in newer }
-        found.merge(other.found) { _, newer in newer }
+        if records.isEmpty && found.isEmpty {
+            self = other
+        } else {
+            records.merge(other.records) { _, newer in newer }
+            found.merge(other.found) { _, newer in newer }
+        }
     }
 }
 
@@ -113,6 +118,36 @@ package enum ItemAnswer: Equatable, Sendable {
 /// By trace. An item that is missing was not mentioned by the provider: its outcome is unknown.
 package typealias WriteAnswer = [Int: ItemAnswer]
 
+/// Links written records, at providers that take links apart from records. Has the same effect however often it is made.
+package struct LinkRequest: Equatable, Sendable {
+    package struct Item: Equatable, Sendable {
+        /// Correlates the answer; the item's place in the batch.
+        package var trace: Int
+        package var id: String
+        package var links: [LinkTarget]
+
+        package init(trace: Int, id: String, links: [LinkTarget]) {
+            self.trace = trace
+            self.id = id
+            self.links = links
+        }
+    }
+
+    package var resource: String
+    /// The same for every attempt, for providers that want one.
+    package var key: String
+    package var items: [Item]
+
+    package init(resource: String, key: String, items: [Item]) {
+        self.resource = resource
+        self.key = key
+        self.items = items
+    }
+}
+
+/// Links that the provider refused, by trace. What is not mentioned stands.
+package typealias LinkAnswer = [Int: [LinkTarget]]
+
 /// How a request to a provider ended.
 package enum Reply<Value: Sendable>: Sendable {
     case answered(Value)
@@ -122,6 +157,9 @@ package enum Reply<Value: Sendable>: Sendable {
     case unknown(String)
     /// The provider asks to wait; it had no effect.
     case throttled(milliseconds: Int64)
-    /// The provider refused the request as a whole; it had no effect.
+    /// The provider refused the request as a whole, whatever was in it; it had no effect.
     case refused(Failure)
+    /// One or more of its items are bad, and the provider does not say which; it had no effect. Only with more than one
+    /// item.
+    case refusedTogether(Failure)
 }

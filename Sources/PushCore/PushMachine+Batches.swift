@@ -22,20 +22,16 @@ extension PushMachine {
     }
 
     mutating func ledgerRead(_ id: Int64, _ known: [String: String]) {
-        guard let batch = batches[id] else { return }
-        for place in batch.members.indices {
-            batches[id]?.members[place].remembered = batch.members[place].record.row.internalID.flatMap { known[$0] }
-        }
+        batches[id]?.remember(known)
         lookUp(id)
     }
 
     mutating func lookUp(_ id: Int64) {
-        guard let batch = batches[id] else { return }
-        let request = batch.lookup()
-        guard !request.ids.isEmpty || !request.searches.isEmpty else { return decide(id) }
+        guard batches[id]?.ask() == true, let batch = batches[id], let question = batch.question else {
+            return decide(id)
+        }
         batches[id]?.stage = .lookingUp
-        batches[id]?.question = request
-        effects.append(.lookUp(batch: id, batch.account, request))
+        effects.append(.lookUp(batch: id, batch.account, question))
     }
 
     mutating func lookedUp(_ id: Int64, _ reply: Reply<LookupAnswer>) {
@@ -46,9 +42,9 @@ extension PushMachine {
             if batch.readAt == nil { batches[id]?.readAt = now.wall }
             batches[id]?.attempt = 1
             lookUp(id)
-        case .refused(let failure):
+        case .refused(let failure), .refusedTogether(let failure):
             release(id)
-            for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }
+            lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .decidedWithoutWrite)
             settle(
                 batch.members.map { member in
                     let failures = member.record.refusals.isEmpty ? [failure] : member.record.refusals
@@ -65,15 +61,20 @@ extension PushMachine {
     // MARK: What is to be done?
 
     mutating func decide(_ id: Int64) {
-        guard var batch = batches[id] else { return }
+        // Taken out of the table meanwhile, for else its members would be copied with the first change.
+        guard var batch = batches.removeValue(forKey: id) else { return }
+        lanes[batch.account]?.stepAside(&batch)
         var decisions: [Decision] = []
+        decisions.reserveCapacity(batch.members.count)
         var needsSearch = false
         for place in batch.members.indices {
             let record = batch.members[place].record
-            var warnings = record.warnings
-            let children = lanes[batch.account]?.entries[record.place]?.children ?? []
-            batch.members[place].links = links(of: record, children, warnings: &warnings)
-            batch.members[place].warnings = warnings
+            if record.row.children > 0 {
+                var warnings = record.warnings
+                let children = lanes[batch.account]?.entries[record.place]?.children ?? []
+                batch.members[place].links = links(of: record, children, warnings: &warnings)
+                batch.members[place].warnings = warnings
+            }
             let member = batch.members[place]
             if let state = member.confirmed {
                 decisions.append(.unchanged(state.known))
@@ -84,31 +85,38 @@ extension PushMachine {
                 hasSearched: member.hasSearched
             ).decide()
             if case .search = decision {
-                batch.members[place].hasSearched = true
+                batch.search(place)
                 needsSearch = true
             }
             decisions.append(decision)
         }
         batches[id] = batch
         if needsSearch { return lookUp(id) }
-        let held = batch.holders == nil ? newlyHeld(batch, decisions) : []
+        let held = newlyHeld(batch, decisions)
         if !held.isEmpty { return readHolders(id, held) }
         carryOut(id, batch.asPlanned(decisions))
     }
 
     private mutating func carryOut(_ id: Int64, _ decisions: [Decision]) {
-        guard var batch = batches[id] else { return }
+        guard var batch = batches.removeValue(forKey: id) else { return }
         var targets: Set<String> = []
         var settled: [(Batch.Member, MemberEnd)] = []
         var kept: [Batch.Member] = []
+        kept.reserveCapacity(decisions.count)
         let unconfirmed = Unconfirmed(
             account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
+        let behind = behindWaiting(batch, decisions)
         for (place, decision) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
             if isCancelled(member) {
                 lanes[batch.account]?.advance(recordPlace, .cancelled)
                 settled.append((member, .unsent))
+                continue
+            }
+            if let known = batch.known(decision), behind.contains(recordPlace),
+                lanes[batch.account]?.standBehind(member.record, is: known, batch.holders?[known.id] ?? []) == true
+            {
                 continue
             }
             if let target = decision.target, !targets.insert(target).inserted {
@@ -133,26 +141,30 @@ extension PushMachine {
             if writes { kept.append(member) }
         }
         batch.members = kept
-        batches[id] = batch
-        intend(id, settled, unconfirmed)
+        intend(batch, settled, unconfirmed)
     }
 
     /// What is left in the batch is to be written; `settled` has ended.
-    private mutating func intend(_ id: Int64, _ settled: [(Batch.Member, MemberEnd)], _ unconfirmed: Unconfirmed) {
-        guard let batch = batches[id] else { return }
+    private mutating func intend(
+        _ batch: consuming Batch, _ settled: [(Batch.Member, MemberEnd)], _ unconfirmed: Unconfirmed
+    ) {
+        let account = batch.account
         if batch.members.isEmpty {
-            release(id)
+            lanes[account]?.settled(batch.key)
             settle(settled, intent: nil, unconfirmed: unconfirmed)
-            plan(batch.account)
-            return
+        } else {
+            lastIntent += 1
+            batch.intent = lastIntent
+            batch.stage = .committingIntent
+            let row = IntentRow(
+                id: lastIntent, account: account, resource: batch.key.resource, created: now.wall, attempt: 1,
+                plan: batch.planText())
+            lanes[account]?.decided(batch.key, writes: batch.members)
+            let id = batch.id
+            batches[id] = batch
+            settle(settled, intent: (row, id), unconfirmed: unconfirmed)
         }
-        lastIntent += 1
-        batches[id]?.intent = lastIntent
-        batches[id]?.stage = .committingIntent
-        let row = IntentRow(
-            id: lastIntent, account: batch.account, resource: batch.key.resource, created: now.wall, attempt: 1,
-            plan: batches[id]?.planText() ?? [])
-        settle(settled, intent: (row, id), unconfirmed: unconfirmed)
+        plan(account)
     }
 
     /// Records that a parent is linked to; what cannot be linked becomes a warning.
@@ -206,7 +218,7 @@ extension PushMachine {
 
     mutating func intentCommitted(_ id: Int64) {
         guard let batch = batches[id] else { return }
-        for member in batch.members { lanes[batch.account]?.advance(member.record.place, .intentCommitted) }
+        lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .intentCommitted)
         batches[id]?.stage = .exchanging
         effects.append(.write(batch: id, batch.account, batch.request()))
     }
@@ -215,7 +227,7 @@ extension PushMachine {
         guard let batch = batches[id] else { return }
         switch reply {
         case .answered(let answers): answered(id, answers)
-        case .refused(let failure):
+        case .refused(let failure), .refusedTogether(let failure):
             release(id)
             end(batch, batch.writing.map { (batch.members[$0], .refused([failure])) })
         case .notSent, .throttled:
@@ -279,9 +291,9 @@ extension PushMachine {
 
     /// The exchange is over: outcomes and the end of its intent in one commit.
     private mutating func end(_ batch: Batch, _ ends: [(Batch.Member, MemberEnd)]) {
-        for (member, _) in ends { lanes[batch.account]?.advance(member.record.place, .answered) }
+        lanes[batch.account]?.advance(ends.lazy.map(\.0.record.place), .answered)
         settle(
-            ends, intent: nil, settledIntent: batch.intent,
+            ends, intent: nil, answered: batch,
             unconfirmed: Unconfirmed(account: batch.account, resource: batch.key.resource, ids: Self.adopted(ends)))
         plan(batch.account)
     }
@@ -298,7 +310,7 @@ extension PushMachine {
     /// The batch is done with its resource; the next one may begin while its outcomes go to disk.
     mutating func release(_ id: Int64) {
         guard let batch = batches.removeValue(forKey: id) else { return }
-        lanes[batch.account]?.busy.remove(batch.key.resource)
+        if batch.intent == 0 { lanes[batch.account]?.settled(batch.key) } else { lanes[batch.account]?.answered(batch) }
     }
 
     // MARK: Trying again
@@ -313,7 +325,7 @@ extension PushMachine {
             if step == .write {
                 end(batch, batch.writing.map { (batch.members[$0], givingUp(batch.members[$0])) })
             } else {
-                for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }
+                lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .decidedWithoutWrite)
                 settle(batch.members.map { ($0, givingUp($0)) }, intent: nil)
             }
             return

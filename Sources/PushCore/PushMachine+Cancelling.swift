@@ -74,11 +74,11 @@ extension PushMachine {
         if step == .write || kept.isEmpty {
             release(id)
             for member in kept { lanes[batch.account]?.advance(member.record.place, .putBack) }
-            settle(ends, intent: nil, settledIntent: step == .write ? batch.intent : nil)
+            settle(ends, intent: nil, answered: step == .write ? batch : nil)
             plan(batch.account)
             return true
         }
-        batches[id]?.members = kept
+        batches[id]?.keep(kept)
         settle(ends, intent: nil)
         return false
     }

@@ -25,6 +25,7 @@ package enum Fact: Sendable {
     case holdersRead(batch: Int64, [String: [String]])
     case lookedUp(batch: Int64, Reply<LookupAnswer>)
     case written(batch: Int64, Reply<WriteAnswer>)
+    case linked(batch: Int64, Reply<LinkAnswer>)
     /// A commit that was ordered is on disk.
     case committed(CommitToken)
     /// The time of `wake` has come.
@@ -49,6 +50,8 @@ package enum Effect: Sendable {
     case readHolders(batch: Int64, LedgerScope, resource: String, ids: [String])
     case lookUp(batch: Int64, AccountKey, LookupRequest)
     case write(batch: Int64, AccountKey, WriteRequest)
+    /// Only for providers that take links after records (`ProviderDescription.linksAfter`).
+    case link(batch: Int64, AccountKey, LinkRequest)
     case commit([Change], CommitToken)
     /// Report `woke` at this time of the monotonic clock.
     case wake(AccountKey, at: UInt64)
@@ -95,6 +98,8 @@ package struct PushMachine: Sendable {
     /// What follows when a commit is on disk.
     struct PendingCommit: Sendable {
         var intentOf: Int64?
+        /// The batch whose write these outcomes come from.
+        var answered: Batch?
         var finished: [(record: PreparedRecord, outcome: OutcomeRow)] = []
         /// Records of a cancelled transfer that were ended in a sweep.
         var swept: [RecordRow] = []
@@ -143,6 +148,7 @@ package struct PushMachine: Sendable {
         case .holdersRead(let batch, let holders): holdersRead(batch, holders)
         case .lookedUp(let batch, let reply): lookedUp(batch, reply)
         case .written(let batch, let reply): written(batch, reply)
+        case .linked: break
         case .committed(let token): committed(token)
         case .woke(let account): woke(account)
         case .sessionDeleted(let session): drop(session)
@@ -224,8 +230,7 @@ package struct PushMachine: Sendable {
                 id: lastBatch, account: account, key: key, began: now.monotonic,
                 members: records.map { Batch.Member(record: $0, links: [], warnings: $0.warnings, batch: lastBatch) })
             batches[batch.id] = batch
-            lanes[account]?.busy.insert(key.resource)
-            for record in records { lanes[account]?.advance(record.place, .planned) }
+            lanes[account]?.begin(key, records)
             identify(batch.id)
         }
     }
@@ -253,11 +258,12 @@ package struct PushMachine: Sendable {
             lanes[intent.account]?.advance(record.place, .recovered)
         }
         batch.intent = intent.id
+        batch.isRecovered = true
         batch.attempt = intent.attempt + 1
         batch.stage = .exchanging
         batch.mayHaveBeenSent = true
         batches[batch.id] = batch
-        lanes[intent.account, default: Lane()].busy.insert(intent.resource)
+        lanes[intent.account, default: Lane()].beginRecovering(batch.key)
         guard batch.mayRepeat else {
             recoveredInDoubt.append(batch.id)
             return
@@ -277,9 +283,10 @@ package struct PushMachine: Sendable {
         guard let pending = commits.removeValue(forKey: token.value) else { return }
         if !pending.events.isEmpty { effects.append(.published(pending.events)) }
         var accounts: Set<AccountKey> = []
-        for (record, outcome) in pending.finished {
-            accounts.insert(record.plan.account)
-            finish(record, outcome)
+        finish(pending.finished, &accounts)
+        if let batch = pending.answered {
+            accounts.insert(batch.account)
+            lanes[batch.account]?.letGo(batch)
         }
         finishSwept(pending.swept)
         for row in pending.advanced where trackers[row.sequence] != nil {
@@ -298,13 +305,24 @@ package struct PushMachine: Sendable {
         for account in accounts.sorted() { plan(account) }
     }
 
-    mutating func finish(_ record: PreparedRecord, _ outcome: OutcomeRow) {
-        let account = record.plan.account
-        lanes[account]?.advance(record.place, .outcomeCommitted)
-        lanes[account]?.remove(record.place)
-        let isCancelled = trackers[record.place.transfer]?.row.life.cancelled != nil
+    /// Records whose outcomes are durable. Those of one account follow one another: its lane is looked up once for them.
+    mutating func finish(_ ended: [(record: PreparedRecord, outcome: OutcomeRow)], _ accounts: inout Set<AccountKey>) {
+        var next = 0
+        while next < ended.count {
+            let account = ended[next].record.plan.account
+            let first = next
+            while next < ended.count, ended[next].record.plan.account == account { next += 1 }
+            accounts.insert(account)
+            lanes[account]?.end(ended[first..<next].lazy.map(\.record.place), .outcomeCommitted)
+            for (record, outcome) in ended[first..<next] { tellParent(record, outcome) }
+        }
+    }
+
+    private mutating func tellParent(_ record: PreparedRecord, _ outcome: OutcomeRow) {
+        let isCancelled = trackers[record.place.transfer]?.isCancelled == true
         if isCancelled { trackers[record.place.transfer]?.endedInSweep.insert(record.place.ordinal) }
         guard record.row.parent >= 0 else { return }
+        let account = record.plan.account
         let child = ResultRow.Child(
             ordinal: record.place.ordinal, schema: record.row.schema, kind: outcome.kind, providerID: outcome.providerID
         )
@@ -331,8 +349,7 @@ package struct PushMachine: Sendable {
             trackers[sequence]?.isDropped = true
             lanes[row.account]?.unread.removeAll { $0.transfer == sequence }
             for place in lanes[row.account]?.waiting(ofTransfer: sequence) ?? [] {
-                lanes[row.account]?.advance(place, .dropped)
-                lanes[row.account]?.remove(place)
+                lanes[row.account]?.end([place], .dropped)
             }
             if !batches.values.contains(where: { $0.members.contains { $0.record.place.transfer == sequence } }) {
                 forget(row)

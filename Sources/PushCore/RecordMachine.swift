@@ -14,6 +14,18 @@ package enum RecordState: String, Sendable, CaseIterable {
     case finished
 }
 
+extension RecordState {
+    /// - Returns: the new state, so that a caller can tell whether there was a record.
+    @discardableResult
+    mutating func advance(_ input: RecordInput) -> RecordState {
+        guard let next = RecordMachine.next(self, input) else {
+            preconditionFailure("A record that is \(self) cannot be \(input): the transition table has no such row.")
+        }
+        self = next
+        return next
+    }
+}
+
 /// What happens to a record.
 package enum RecordInput: String, Sendable, CaseIterable {
     /// It was taken into a batch.

@@ -18,7 +18,7 @@ private enum Seen: Equatable {
         case .notSent(let reason): self = .notSent(reason)
         case .unknown(let reason): self = .unknown(reason)
         case .throttled(let milliseconds): self = .throttled(milliseconds)
-        case .refused(let failure): self = .refused(failure)
+        case .refused(let failure), .refusedTogether(let failure): self = .refused(failure)
         }
     }
 }
@@ -84,6 +84,26 @@ private enum Seen: Equatable {
         #expect(exchange.idempotencyKey == "17", "every attempt of one intent bears the same key")
     }
 
+    @Test func linksApartFromRecordsAreUpdatesWithoutFields() throws {
+        let request = LinkRequest(
+            resource: "contacts", key: "17-links",
+            items: [LinkRequest.Item(trace: 2, id: "9", links: [LinkTarget(resource: "companies", id: "4")])])
+        let exchange = codec.encode(request, account: account)
+        #expect(
+            String(decoding: exchange.body, as: UTF8.self)
+                == #"{"inputs":[{"trace":2,"op":"update","id":"9","fields":{},"#
+                + #""links":[{"resource":"companies","id":"4"}]}]}"#)
+        #expect(exchange.path == "/contacts/write" && exchange.idempotencyKey == "17-links")
+        let refused = #"[{"resource":"companies","id":"4","code":"CONFLICT"}]"#
+        let reply = codec.decodeLinks(
+            answer(207, #"{"results":[{"trace":2,"id":"9","status":"updated","links_refused":\#(refused)}]}"#))
+        guard case .answered(let links) = reply else { throw Unread() }
+        #expect(links == [2: [LinkTarget(resource: "companies", id: "4")]])
+        #expect(Seen(codec.decodeLinks(answer(200, "{}"))) == .unknown("an answer that cannot be read"))
+    }
+
+    private struct Unread: Error {}
+
     // MARK: Back
 
     @Test func recordsComeBackByIDWithTheirLinks() throws {
@@ -99,7 +119,9 @@ private enum Seen: Equatable {
         #expect(found.records["1"]?.source["id"]?.string == "1")
         #expect(found.records["2"]?.links == [:])
         #expect(found.found[LookupRequest.Search(field: "email", value: "a")] == ["1", "2"])
-        #expect(found.found[LookupRequest.Search(field: "email", value: "b")] == [])
+        #expect(
+            found.found[LookupRequest.Search(field: "email", value: "b")] == nil,
+            "a search that found nothing is left out")
     }
 
     @Test(arguments: [

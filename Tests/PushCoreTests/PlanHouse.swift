@@ -218,15 +218,14 @@ struct PlanHouse {
                                 providerID: $0.providerID)
                         }
                     }
-                    var record = PreparedRecord(row, plan: plan, disablesUpsert: false, children: done)
-                    record.planned = planned[row.place]?.mark
-                    return record
+                    return PreparedRecord(
+                        row, plan: plan, disablesUpsert: false, children: done, planned: planned[row.place]?.mark)
                 }
                 effects += machine.handle(
                     .admitted(account, transfer: sequence, records, isLast: part.isLast, moreFollow: false),
                     at: moment())
-            // Nobody cancels anything here.
-            case .sweep: break
+            // Nobody cancels anything here, and links go with their records.
+            case .sweep, .link: break
             case .readLedger(let batch, _, let resource, let ids):
                 effects += machine.handle(.ledgerRead(batch: batch, known(resource, ids)), at: moment())
             case .readConfirmed(let batch, _, let resource, let internalIDs, let ids):

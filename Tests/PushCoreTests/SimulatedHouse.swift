@@ -29,6 +29,7 @@ struct SimulatedHouse {
     /// Requests that the provider would have refused.
     private(set) var complaints: [String] = []
     private(set) var trace: [String] = []
+    private(set) var mostWritesUnderWay = 0
     /// Of all requests: these many in a hundred are lost before or after their effect.
     let lossPercent: UInt64
 
@@ -37,11 +38,11 @@ struct SimulatedHouse {
         MatchRule(field: "full_name", kind: .name),
     ]
 
-    init(seed: UInt64, lossPercent: UInt64) throws {
+    init(seed: UInt64, lossPercent: UInt64, adoptsCreates: Bool = false) throws {
         random = Seeded(seed)
         self.lossPercent = lossPercent
         let fields = ["email", "phone", "full_name", "version"].map { ResourceDescription.Field(name: $0) }
-        let provider = ProviderDescription(
+        var provider = ProviderDescription(
             name: "sim", displayName: "Simulated", recoveryClass: .keyed,
             resources: [
                 ResourceDescription(
@@ -51,6 +52,7 @@ struct SimulatedHouse {
                     name: "companies", endgrateType: "crm-company", displayName: "Companies",
                     fields: [ResourceDescription.Field(name: "name"), ResourceDescription.Field(name: "version")]),
             ], readBatch: 5, writeBatch: 5)
+        provider.adoptsCreates = adoptsCreates
         let definition = #"""
             {"schema":[{"endgrate_type":"crm-contact","type":"object","properties":{"email":{"type":"string"},
             "phone":{"type":"string"},"full_name":{"type":"string"},"version":{"type":"number"}}},
@@ -97,6 +99,7 @@ struct SimulatedHouse {
             answers.append(
                 .lookedUp(batch: batch, isLost ? .notSent("lost") : .answered(provider.read(request, rules))))
         case .write(let batch, _, let request): write(batch, request)
+        case .link: complaints.append("links apart from a record")
         case .commit(let changes, let token): commits.append((changes, token))
         case .wake(let account, let at): wakes.append((account, at))
         case .published(let rows): published += rows
@@ -106,6 +109,8 @@ struct SimulatedHouse {
 
     private mutating func write(_ batch: Int64, _ request: WriteRequest) {
         trace.append("write \(request.key) \(request.items.map { $0.target ?? "new" })")
+        let underWay = answers.count { if case .written = $0 { true } else { false } }
+        mostWritesUnderWay = max(mostWritesUnderWay, underWay + 1)
         guard chance(100) < lossPercent else {
             answers.append(.written(batch: batch, .answered(provider.write(request))))
             return
