@@ -26,6 +26,7 @@ enum ConfigurationMethods {
         writer.key("session_id")
         writer.string(session.row.id.text)
         server.writeConfigured(session, into: &writer)
+        server.writePaused(session.row.account, into: &writer)
         writer.key("endgrate")
         writer.beginObject()
         writer.key("provider")

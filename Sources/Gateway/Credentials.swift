@@ -129,6 +129,10 @@ final class Credentials {
     func keep(_ row: CredentialRow) { take(row) }
     func remove(of account: AccountKey) { held[account] = nil }
     func has(_ account: AccountKey) -> Bool { held[account] != nil }
+    /// They may change without a call.
+    func isDefinedByOperator(_ account: AccountKey) -> Bool {
+        if case .named = held[account] { true } else { false }
+    }
 
     /// Why exchanges of an account cannot carry what its provider asks for; nil when they can, as far as is known without
     /// asking the provider or a file.

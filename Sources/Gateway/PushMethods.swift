@@ -106,6 +106,7 @@ private final class Push {
             created: server.loop.wallClockMilliseconds())
         row.cursor = server.events.latest.packed
         row.options = options
+        row.keepLimits(of: plan.options)
     }
 
     // MARK: Is it new?

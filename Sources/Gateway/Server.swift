@@ -83,6 +83,8 @@ package final class Server {
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]
     private var clockWatch = ClockWatch()
+    /// When accounts were last asked whether the operator's credentials are accepted now, on the loop's clock.
+    var lastAsked: UInt64 = 0
     /// The user that the gateway runs as.
     let ownUser = geteuid()
 
@@ -128,7 +130,7 @@ package final class Server {
         sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
         driver = Driver(
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer,
-            credentials: credentials)
+            credentials: credentials, probeWait: configuration.providerProbe)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         housekeeping = Timer(loop: loop)
         started = loop.now
@@ -158,7 +160,10 @@ package final class Server {
             end(failure.exitCode)
         }
         loop.endOfTurn = { [unowned self] in endOfTurn() }
-        driver.onPublished = { [unowned self] rows in events.published(rows) }
+        driver.onPublished = { [unowned self] rows in
+            logPauses(rows)
+            events.published(rows)
+        }
         driver.onProgress = { [unowned self] row in progressed(row) }
         driver.onUnopened = { [unowned self] in
             log.warning("sealed states in the store do not open with this key: their records are read at the provider")
@@ -317,6 +322,7 @@ package final class Server {
         turns.tick(loop)
         let now = loop.now
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
+        askPausedAgain()
         let wall = loop.wallClockMilliseconds()
         if let jump = clockWatch.look(wall: wall, monotonic: now) {
             log.warning("the clock was set forward; nothing expires for an hour", ("jump_ms", String(jump)))

@@ -82,10 +82,13 @@ struct SessionChange {
         var changes: [Change] = []
         var changed = definition.changed
         switch server.credentials.given(GivenCredential(params["credentials"]), for: row.account, at: server.wall) {
-        case .nothing, .same: break
+        case .nothing: break
+        // They may have become good.
+        case .same: server.accountChanged(row.account)
         case .unknown(let meant): return responder.credentialUnknown(didYouMean: meant)
         case .other(let credential):
             changes.append(server.keep(credential, of: row.account))
+            if credential != nil { changes.append(.authenticationResolved(row.account)) }
             if !isNew { changed.append("credentials") }
         }
         if isNew || !definition.changed.isEmpty {
@@ -94,7 +97,10 @@ struct SessionChange {
             changes.append(.session(row))
         }
         guard !changes.isEmpty else { return answer(old, changed: [], warnings) }
-        server.turn.commit(changes) { answer(row, changed: changed, warnings) }
+        server.turn.commit(changes) {
+            answer(row, changed: changed, warnings)
+            server.accountChanged(row.account)
+        }
     }
 
     private var flagWarnings: [Warning] {

@@ -30,12 +30,13 @@ extension PushMachine {
         guard batches[id]?.ask() == true, let batch = batches[id], let question = batch.question else {
             return decide(id)
         }
+        guard mayLeave(id, .lookUp) else { return }
         batches[id]?.stage = .lookingUp
         effects.append(.lookUp(batch: id, batch.account, question))
     }
 
     mutating func lookedUp(_ id: Int64, _ reply: Reply<LookupAnswer>) {
-        guard let batch = batches[id] else { return }
+        guard !hears(id, .lookUp, reply), let batch = batches[id] else { return }
         switch reply {
         case .answered(let answer):
             batches[id]?.note(answer)
@@ -151,6 +152,7 @@ extension PushMachine {
         let account = batch.account
         if batch.members.isEmpty {
             lanes[account]?.settled(batch.key)
+            ended(batch.id, of: account)
             settle(settled, intent: nil, unconfirmed: unconfirmed)
         } else {
             lastIntent += 1
@@ -219,20 +221,20 @@ extension PushMachine {
     mutating func intentCommitted(_ id: Int64) {
         guard let batch = batches[id] else { return }
         lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .intentCommitted)
-        batches[id]?.stage = .exchanging
-        effects.append(.write(batch: id, batch.account, batch.request()))
+        send(id, .write)
     }
 
     mutating func written(_ id: Int64, _ reply: Reply<WriteAnswer>) {
-        guard let batch = batches[id] else { return }
+        guard !hears(id, .write, reply), let batch = batches[id] else { return }
         switch reply {
         case .answered(let answers): answered(id, answers)
         case .refused(let failure), .refusedTogether(let failure):
             release(id)
             end(batch, batch.writing.map { (batch.members[$0], .refused([failure])) })
         case .notSent, .throttled:
+            let mayHaveBeenSent = batch.mayHaveBeenSent
             again(id, .write, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
-                .refused([Self.unavailable])
+                mayHaveBeenSent ? .uncertain(Self.noAnswer) : .refused([Self.unavailable])
             }
         case .unknown(let reason):
             guard batch.mayRepeat else { return endInDoubt(id, reason) }
@@ -310,6 +312,7 @@ extension PushMachine {
     /// The batch is done with its resource; the next one may begin while its outcomes go to disk.
     mutating func release(_ id: Int64) {
         guard let batch = batches.removeValue(forKey: id) else { return }
+        ended(id, of: batch.account)
         if batch.intent == 0 { lanes[batch.account]?.settled(batch.key) } else { lanes[batch.account]?.answered(batch) }
     }
 
@@ -320,7 +323,7 @@ extension PushMachine {
         _ id: Int64, _ step: Batch.Step, _ wait: UInt64, givingUp: (Batch.Member) -> MemberEnd
     ) {
         guard !shedCancelled(id, step), let batch = batches[id] else { return }
-        if now.monotonic - batch.began > Self.retryWindow {
+        if now.monotonic - batch.began > batch.retryWindow {
             release(id)
             if step == .write {
                 end(batch, batch.writing.map { (batch.members[$0], givingUp(batch.members[$0])) })
@@ -330,15 +333,20 @@ extension PushMachine {
             }
             return
         }
-        let until = now.monotonic + wait
         batches[id]?.attempt += 1
+        guard !isPaused(batch.account) else { return hold(id, step) }
+        let until = now.monotonic + wait
         batches[id]?.stage = .waiting(until: until, retrying: step)
         wakeForNext(batch.account)
     }
 
     /// An account is woken once at a time: for the first of its batches that wait.
-    private mutating func wakeForNext(_ account: AccountKey) {
+    mutating func wakeForNext(_ account: AccountKey) {
         var next: UInt64?
+        if let pause = breakers[account]?.pause {
+            if let time = wakeOfPause(pause) { effects.append(.wake(account, at: time)) }
+            return
+        }
         for id in batches.keys.sorted() {
             guard let batch = batches[id], batch.account == account, case .waiting(let until, _) = batch.stage else {
                 continue
@@ -349,22 +357,35 @@ extension PushMachine {
     }
 
     mutating func woke(_ account: AccountKey) {
+        guard !wokePaused(account) else { return }
         for id in batches.keys.sorted() {
             guard let batch = batches[id], batch.account == account,
                 case .waiting(let until, let step) = batch.stage, until <= now.monotonic
             else { continue }
-            switch step {
-            case .lookUp: lookUp(id)
-            case .write:
-                batches[id]?.stage = .exchanging
-                effects.append(.write(batch: id, account, batch.request()))
-            }
+            send(id, step)
         }
         wakeForNext(account)
         plan(account)
     }
 
-    private static let unavailable = Failure(
+    /// Makes the exchange of a step.
+    mutating func send(_ id: Int64, _ step: Batch.Step) {
+        guard step == .write else { return lookUp(id) }
+        guard mayLeave(id, step), let batch = batches[id] else { return }
+        batches[id]?.stage = .exchanging
+        effects.append(.write(batch: id, batch.account, batch.request()))
+    }
+
+    /// A batch that may have been sent has waited for long enough for its account.
+    mutating func endHeld(_ id: Int64, _ step: Batch.Step) {
+        guard let batch = batches[id] else { return }
+        release(id)
+        end(batch, batch.writing.map { (batch.members[$0], .uncertain(Self.noAnswer)) })
+    }
+
+    private static let noAnswer = "no answer came within the retry window"
+
+    static let unavailable = Failure(
         .upstream, .unavailableUpstream,
         "The provider could not be reached within the retry window. Push the record again.")
 }

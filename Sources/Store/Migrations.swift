@@ -30,12 +30,22 @@ enum Migrations {
         }
     }
 
-    private static let all = [first, transferOptions, confirmedStates, plans, lives, credentials]
+    private static let all = [first, transferOptions, confirmedStates, plans, lives, credentials, pauses]
 
     /// One an account. name: the operator's word for it; sealed: the value itself, under the gateway's key.
     private static let credentials = """
         CREATE TABLE credential(
             account INTEGER PRIMARY KEY, name TEXT, sealed BLOB NOT NULL, changed INTEGER NOT NULL);
+        """
+
+    /// abort_share: hundredths of a percent. told: ids of sessions, with commas between them.
+    private static let pauses = """
+        ALTER TABLE transfer_life ADD COLUMN retry_window INTEGER;
+        ALTER TABLE transfer_life ADD COLUMN abort_rejects INTEGER;
+        ALTER TABLE transfer_life ADD COLUMN abort_share INTEGER;
+        ALTER TABLE transfer_life ADD COLUMN aborted INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE pause(
+            account INTEGER PRIMARY KEY, reason INTEGER NOT NULL, since INTEGER NOT NULL, told TEXT NOT NULL);
         """
 
     /// What a push says about itself beside its session (K16): JSON text, empty for nothing.

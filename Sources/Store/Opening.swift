@@ -115,6 +115,7 @@ struct Opening {
             "SELECT sequence, created FROM plan ORDER BY sequence", "load plans"
         ) { row throws(StoreFailure) in StoredState.PlanAge(sequence: row.integer(), created: row.integer()) }
         state.credentials = try database.rows(CredentialRow.select, "load credentials", CredentialRow.read)
+        state.pauses = try database.rows(PauseRow.select, "load pauses", PauseRow.read)
         let find = try database.statement("SELECT name, sequence FROM consumer", "load consumers")
         while try find.step() {
             var row = RowReader(find)

@@ -10,7 +10,7 @@ struct Options {
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
         "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time", "keep-transfers",
-        "keep-events",
+        "keep-events", "provider-probe",
     ]
     private static let switches: Set<String> = ["wait", "keep"]
 
@@ -94,6 +94,10 @@ struct Options {
         try readCeilings(into: &configuration.ceilings)
         try readRetention(into: &configuration.retention)
         if let time = try duration("drain") { configuration.drainTime = time }
+        if let time = try duration("provider-probe") {
+            guard time >= 10_000_000 else { throw Exit.usage("--provider-probe must be at least 10ms.") }
+            configuration.providerProbe = time
+        }
         configuration.allowedUsers = Set(try ids("allow-uid"))
         configuration.allowedGroups = Set(try ids("allow-gid"))
         if let path = self["token-file"] { configuration.token = try Paths.token(at: path) }
