@@ -4,6 +4,7 @@
 #define FILES(FILE)                                                     \
     FILE(errors, "errors.json")                                         \
     FILE(openrpc, "openrpc.json")                                       \
+    FILE(providers_hubspot, "providers/hubspot.json")                   \
     FILE(providers_local, "providers/local.json")                       \
     FILE(schemas_event, "schemas/event.json")                           \
     FILE(schemas_manifest, "schemas/manifest.json")                     \
@@ -31,6 +32,9 @@ static const unsigned char errors[] = {
 };
 static const unsigned char openrpc[] = {
 #embed "../../protocol/openrpc.json"
+};
+static const unsigned char providers_hubspot[] = {
+#embed "../../protocol/providers/hubspot.json"
 };
 static const unsigned char providers_local[] = {
 #embed "../../protocol/providers/local.json"

@@ -14,15 +14,21 @@ extension Server {
 
     /// Credentials of the operator may have become others, or good, without a call.
     func askPausedAgain() {
-        guard loop.now - lastAsked >= configuration.credentialProbe else { return }
-        lastAsked = loop.now
+        guard loop.now - credentials.lastAsked >= configuration.credentialProbe else { return }
+        credentials.lastAsked = loop.now
         for account in driver.machine.awaitingCredentials where credentials.isDefinedByOperator(account) {
             accountChanged(account)
         }
     }
 
+    /// These events are on disk.
+    func published(_ rows: [EventRow]) {
+        logPauses(rows)
+        events.published(rows)
+    }
+
     /// One line an account, not one a session that is told.
-    func logPauses(_ rows: [EventRow]) {
+    private func logPauses(_ rows: [EventRow]) {
         var seen: Set<AccountKey> = []
         for row in rows where row.kind == .providerPaused || row.kind == .providerResumed {
             guard let account = sessions.byID[row.session]?.row.account, seen.insert(account).inserted else { continue }

@@ -5,6 +5,8 @@ import PushCore
 /// What the gateway knows without being told: providers and default schemas, from the files of `protocol/`.
 final class Catalogue {
     private let providers: [ProviderDescription]
+    /// How providers over HTTP are spoken to, by name.
+    let http: [String: HTTPProvider]
     /// By `endgrate_type`, in order of name.
     let types: [(type: String, schema: JSONView)]
     /// Every `endgrate_type` there is a name for, in order; most have neither default schema nor resource.
@@ -13,10 +15,13 @@ final class Catalogue {
     /// - Throws: `ManifestFailure` when a manifest inside the binary is wrong, which a test would have found.
     init() throws(ManifestFailure) {
         var providers: [ProviderDescription] = []
-        for (_, document) in ProtocolFiles.documents(under: "providers/") {
+        var http: [String: HTTPProvider] = [:]
+        for (name, document) in ProtocolFiles.documents(under: "providers/") {
             providers.append(try Manifest.read(document.root))
+            http[name] = try HTTPManifest.read(document.root)
         }
         self.providers = providers
+        self.http = http
         knownTypes = ProtocolFiles.document("types.json")?.root["known"]?.elements.compactMap(\.string) ?? []
         types = ProtocolFiles.documents(under: "types/").map { ($0.name, $0.document.root) }
     }
@@ -27,8 +32,9 @@ final class Catalogue {
     /// The provider as a session sees it: the settings of the embedded one change what it can do (K19).
     func provider(_ name: String, settings: JSONView?) -> ProviderDescription? {
         guard var provider = providers.first(where: { $0.name == name }) else { return nil }
+        guard http[name] == nil else { return provider }
         provider.take(settings)
-        provider.keepsValues = name == "local"
+        provider.keepsValues = true
         return provider
     }
 

@@ -69,6 +69,8 @@ final class Credentials {
     private var held: [AccountKey: Held] = [:]
     private var files: [String: KnownFile] = [:]
     private var reader: CredentialReader?
+    /// When accounts were last asked whether the operator's credentials are accepted now, on the loop's clock.
+    var lastAsked: UInt64 = 0
 
     /// - Parameter rows: of the store.
     /// - Throws: `LoopFailure` when the process is out of threads or descriptors.

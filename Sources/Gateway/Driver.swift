@@ -11,40 +11,41 @@ final class Driver {
     private let turn: Turn
     private let slices: Slices
     private let sessions: Sessions
-    private let local: LocalExecutor
+    private let carriers: Exchanges
     private let sealer: Sealer
-    private let credentials: Credentials
-    private let codec = LocalCodec()
     private(set) var machine: PushMachine
     private var facts: [Fact] = []
     private var isTelling = false
     private var timers: [AccountKey: Timer] = [:]
     private var chance = SystemRandomNumberGenerator()
 
+    /// What webhooks tell of changes, to be committed along with them; then, that it is on disk.
+    var webhooks: WebhookDesk?
     /// Events that are on disk now.
     var onPublished: ([EventRow]) -> Void = { _ in }
     var onProgress: (TransferRow) -> Void = { _ in }
     var onCompleted: (TransferRow) -> Void = { _ in }
     /// For the first time, a sealed state did not open.
     var onUnopened: () -> Void = {}
-    private(set) var exchanges = 0
-    /// Exchanges whose answer is awaited.
+    var exchanges: Int { carriers.count }
+    /// Requests whose reply is awaited.
     private(set) var exchangesUnderWay = 0
-    /// When drained, exchanges are no longer begun: what they would do is found in the store by the next start (K24).
-    var isDraining = false
+    /// When drained, requests are no longer begun: what they would do is found in the store by the next start (K24).
+    var isDraining = false {
+        didSet { if isDraining { carriers.dropReads() } }
+    }
 
     init(
-        loop: Loop, store: DurableStore, turn: Turn, slices: Slices, sessions: Sessions, local: LocalExecutor,
-        sealer: Sealer, credentials: Credentials, probeWait: UInt64
+        loop: Loop, store: DurableStore, turn: Turn, slices: Slices, sessions: Sessions, exchanges: Exchanges,
+        sealer: Sealer, probeWait: UInt64
     ) {
         self.loop = loop
         self.store = store
         self.turn = turn
         self.slices = slices
         self.sessions = sessions
-        self.local = local
+        carriers = exchanges
         self.sealer = sealer
-        self.credentials = credentials
         machine = PushMachine(
             lastIntent: store.state.lastIntent, lastError: store.state.lastError, lastEvent: store.state.lastEvent,
             probeWait: probeWait)
@@ -56,8 +57,6 @@ final class Driver {
         guard !isTelling else { return }
         isTelling = true
         while !facts.isEmpty {
-            let moment = Moment(
-                wall: loop.wallClockMilliseconds(), monotonic: loop.now, chance: chance.next())
             for effect in machine.handle(facts.removeFirst(), at: moment) { carryOut(effect) }
         }
         isTelling = false
@@ -77,19 +76,22 @@ final class Driver {
         case .readHolders(let batch, let scope, let resource, let ids):
             readHolders(scope, resource, ids) { [self] in tell(.holdersRead(batch: batch, $0)) }
         case .lookUp(let batch, let account, let request):
-            perform(codec.encode(request, account: account)) { [self] outcome in
-                tell(.lookedUp(batch: batch, codec.decodeLookup(outcome)))
-            }
+            look(request, account) { [self] in tell(.lookedUp(batch: batch, $0)) }
         case .write(let batch, let account, let request):
-            perform(codec.encode(request, account: account)) { [self] outcome in
-                tell(.written(batch: batch, codec.decodeWrite(outcome)))
+            carry(ProviderRuns.write(request, account, carriers.provider(of: account))) { [self] in
+                tell(.written(batch: batch, $0))
             }
         case .link(let batch, let account, let request):
-            perform(codec.encode(request, account: account)) { [self] outcome in
-                tell(.linked(batch: batch, codec.decodeLinks(outcome)))
+            carry(ProviderRuns.link(request, account, carriers.provider(of: account))) { [self] in
+                tell(.linked(batch: batch, $0))
             }
         case .commit(let changes, let token):
-            turn.commit(sealer.sealed(changes)) { [self] in tell(.committed(token)) }
+            let deliveries = webhooks?.following(changes) { machine.transfer($0) } ?? []
+            let all = deliveries.isEmpty ? changes : changes + [.deliveries(deliveries)]
+            turn.commit(sealer.sealed(all)) { [self] in
+                webhooks?.committed(deliveries)
+                tell(.committed(token))
+            }
         case .wake(let account, let time): wake(account, at: time)
         case .published(let events): onPublished(events)
         case .progressed(let row): onProgress(row)
@@ -101,6 +103,9 @@ final class Driver {
         machine.pause(
             of: account, at: Moment(wall: loop.wallClockMilliseconds(), monotonic: loop.now, chance: 0))
     }
+
+    /// The sequence of an event that somebody else is about to commit.
+    func takeEvent() -> Int64 { machine.takeEvent() }
 
     // MARK: Reading, also for plans
 
@@ -127,23 +132,22 @@ final class Driver {
     }
 
     func look(_ request: LookupRequest, _ account: AccountKey, _ answer: @escaping (Reply<LookupAnswer>) -> Void) {
-        perform(codec.encode(request, account: account)) { [self] outcome in answer(codec.decodeLookup(outcome)) }
+        carry(ProviderRuns.lookUp(request, account, carriers.provider(of: account)), answer)
     }
 
-    private func perform(_ exchange: Exchange, _ answer: @escaping (ExchangeOutcome) -> Void) {
+    private func carry<Answer>(_ run: any ProviderRun<Answer>, _ answer: @escaping (Reply<Answer>) -> Void) {
         guard !isDraining else { return }
-        exchanges += 1
         exchangesUnderWay += 1
-        credentials.withHeaders(for: exchange.account) { [self] headers in
-            var exchange = exchange
-            // The embedded provider asks for credentials only where its settings say so, and then says itself that they
-            // are missing.
-            if case .ready(let shown) = headers { exchange.headers += shown }
-            local.perform(exchange) { [self] outcome in
-                exchangesUnderWay -= 1
-                answer(outcome)
-            }
-        }
+        RunCarrier(run, carriers) { [self] in
+            moment
+        } answer: { [self] reply in
+            exchangesUnderWay -= 1
+            if let reply { answer(reply) }
+        }.begin()
+    }
+
+    private var moment: Moment {
+        Moment(wall: loop.wallClockMilliseconds(), monotonic: loop.now, chance: chance.next())
     }
 
     private func wake(_ account: AccountKey, at time: UInt64) {

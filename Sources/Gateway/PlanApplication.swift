@@ -118,6 +118,7 @@ final class PlanApplication {
         row.cursor = server.events.latest.packed
         row.options = plan.options
         row.keepLimits(of: session.plan.overridden(by: plan.options).options)
+        row.life.webhooks = session.plan.routes(over: plan.options)
         let changes: [Change] = [
             .transferBegun(row), .transferAccepted(sequence: row.sequence),
             .planApplied(sequence: row.sequence, transfer: row.id),

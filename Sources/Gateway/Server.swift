@@ -36,9 +36,11 @@ package final class Server {
     let catalogue: Catalogue
     let methods: Methods
     let local: LocalExecutor
+    let exchanges: Exchanges
     let driver: Driver
     let events: EventLog
     let sealer: Sealer
+    let webhooks: WebhookDesk
     let credentials: Credentials
     let patterns: any PatternCompiler
     /// Fresh with each process: a client sees by it that the gateway was restarted.
@@ -83,8 +85,6 @@ package final class Server {
     /// Positions of named consumers: the last event that each acknowledged.
     var consumers: [String: Int64]
     private var clockWatch = ClockWatch()
-    /// When accounts were last asked whether the operator's credentials are accepted now, on the loop's clock.
-    var lastAsked: UInt64 = 0
     /// The user that the gateway runs as.
     let ownUser = geteuid()
 
@@ -127,11 +127,22 @@ package final class Server {
         } catch {
             throw StartFailure(description: "\(error)", exitCode: 74)
         }
+        let http = catalogue.http
+        if let name = configuration.providers.bases.keys.sorted().first(where: { http[$0] == nil }) {
+            throw StartFailure(
+                description: "There is no provider \"\(name)\" that is spoken to over HTTP.", exitCode: 78)
+        }
         sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
+        exchanges = Exchanges(
+            loop: loop, local: local, credentials: credentials, catalogue: catalogue, origins: configuration.providers,
+            log: log)
         driver = Driver(
-            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, local: local, sealer: sealer,
-            credentials: credentials, probeWait: configuration.providerProbe)
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, exchanges: exchanges,
+            sealer: sealer, probeWait: configuration.providerProbe)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
+        webhooks = WebhookDesk(
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
+            sealer: Sealer(key: key, for: .webhookSecrets), configuration: configuration.webhooks, log: log)
         housekeeping = Timer(loop: loop)
         started = loop.now
         parts = PartBook(store.state.openParts)
@@ -160,15 +171,13 @@ package final class Server {
             end(failure.exitCode)
         }
         loop.endOfTurn = { [unowned self] in endOfTurn() }
-        driver.onPublished = { [unowned self] rows in
-            logPauses(rows)
-            events.published(rows)
-        }
+        driver.onPublished = { [unowned self] rows in published(rows) }
         driver.onProgress = { [unowned self] row in progressed(row) }
         driver.onUnopened = { [unowned self] in
             log.warning("sealed states in the store do not open with this key: their records are read at the provider")
         }
         driver.onCompleted = { [unowned self] row in completed(row) }
+        wireWebhooks()
         housekeeping.keepsLoopAlive = false
         housekeeping.start(after: 1_000_000_000, repeating: 1_000_000_000) { [unowned self] in everySecond() }
         for row in store.state.sessions {
@@ -188,6 +197,7 @@ package final class Server {
     package func start() throws(StartFailure) {
         for address in configuration.listen { try listen(address) }
         events.open { [self] in
+            webhooks.open()
             driver.resume { [self] in
                 isReady = true
                 let early = whenReady
@@ -299,7 +309,7 @@ package final class Server {
         guard isReady, connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
         if connection.peer != nil || !configuration.listen.isEmpty {
             connection.finish {}
-        } else if !configuration.waitsForTransfers || driver.machine.running == 0 {
+        } else if !configuration.waitsForTransfers || (driver.machine.running == 0 && webhooks.machine.isQuiet) {
             drain()
         }
     }
@@ -358,6 +368,7 @@ package final class Server {
         for listener in listeners { listener.close() }
         listeners = []
         driver.isDraining = true
+        webhooks.isDraining = true
         for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
@@ -383,7 +394,7 @@ package final class Server {
     }
 
     private func drainStep() {
-        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, turn.isEmpty,
+        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, webhooks.underWay == 0, turn.isEmpty,
             !connections.values.contains(where: \.isBusy)
         else { return }
         finish()
@@ -410,11 +421,15 @@ package final class Server {
     private func closeRooms() {
         turn.flush()
         driver.close()
-        credentials.close { [self] in
-            local.close { [self] in
-                store.close { [self] in
-                    log.info("closed")
-                    onEnd(0)
+        webhooks.close { [self] in
+            exchanges.close { [self] in
+                credentials.close { [self] in
+                    local.close { [self] in
+                        store.close { [self] in
+                            log.info("closed")
+                            onEnd(0)
+                        }
+                    }
                 }
             }
         }

@@ -14,7 +14,7 @@ enum SessionMethods {
             }
         }
         let account = params["account"]?.string ?? "default"
-        guard LocalExecutor.isValid(account: account) else {
+        guard providerName != "local" || LocalExecutor.isValid(account: account) else {
             return responder.invalid([
                 ParamProblem(
                     path: "/account",
@@ -125,6 +125,7 @@ extension Server {
     func forget(_ id: Identifier, forgetting scope: LedgerScope?, _ done: @escaping () -> Void) {
         let account = sessions.byID[id]?.row.account
         sessions.remove(id)
+        webhooks.forget(id)
         parts.close(session: id)
         events.forgetPages()
         for connection in connections.values {
@@ -140,9 +141,10 @@ extension Server {
         turn.commit([.sessionDeleted(id, forgetting: scope)] + credential, done)
     }
 
-    /// It has unfinished records, or some that are still arriving.
+    /// It has unfinished records, some that are still arriving, or webhooks that are still to be called.
     private func isUsed(_ id: Identifier) -> Bool {
         driver.machine.hasOpenTransfers(session: id) || parts.isUsed(session: id)
+            || webhooks.machine.hasPending(session: id)
     }
 
     /// A session with unfinished records never expires.

@@ -25,13 +25,21 @@ package enum Manifest {
         for entry in list.elements {
             resources.append(
                 try resource(entry, "/resources/\(resources.count)", root["open_fields"]?.bool ?? false))
+            resources[resources.count - 1].openFieldType = try reader.choice("open_field_type", .any)
+            resources[resources.count - 1].notTaken = entry["not_taken"]?.elements.compactMap(\.string) ?? []
         }
-        return ProviderDescription(
+        var description = ProviderDescription(
             name: name, displayName: try reader.string("display_name"), authType: try reader.string("auth_type"),
             url: root["url"]?.string ?? "", image: root["image"]?.string ?? "",
             category: try reader.string("endgrate_provider_type"), recoveryClass: recoveryClass, resources: resources,
             readBatch: try reader.size("read"), writeBatch: try reader.size("write"),
             fieldsMember: root["fields_member"]?.string, hasOpenResources: root["open_resources"]?.bool ?? false)
+        description.splitsWrites = root["http"] != nil
+        description.linksAfter = root["http"] != nil
+        description.asksForFields = root["http"] != nil
+        description.settleMilliseconds = try reader.number("settle_ms", 0...3_600_000) ?? 0
+        if try reader.text("partial") == "all_or_nothing" { description.partial = .allOrNothing }
+        return description
     }
 
     private static func resource(
@@ -51,6 +59,11 @@ package enum Manifest {
                 entries = ResourceDescription.Entries(list: list, value: member)
             }
             fields.append(try self.field(field, name: name, entries: entries, inner))
+        }
+        // A field that is only made, for comparing, and cannot be written.
+        for made in derived {
+            guard let name = made["field"]?.string, kinds[name] == nil else { continue }
+            kinds[name] = made["normalise"]?.string.flatMap(MatchRule.Kind.init)
         }
         var rules: [MatchRule] = []
         for (place, match) in (view["match"]?.elements.map { $0 } ?? []).enumerated() {
@@ -99,36 +112,5 @@ extension Manifest {
             name: name, title: view["title"]?.string, type: try reader.choice("type", FieldType.string),
             synonyms: texts(view["synonyms"]), entries: entries, form: try reader.choice("form", TimeForm.rfc3339),
             separator: separator, words: words, member: view["array_of"]?.members.map { $0 }.first?.key.string)
-    }
-}
-
-private struct ManifestReader {
-    let root: JSONView
-    var pointer = ""
-
-    func string(_ key: String) throws(ManifestFailure) -> String {
-        guard let text = root[name: key]?.string, !text.isEmpty else {
-            throw ManifestFailure(pointer: "\(pointer)/\(key)", problem: "must be a string that is not empty")
-        }
-        return text
-    }
-
-    /// One of the words of an enumeration.
-    func choice<Choice: RawRepresentable & CaseIterable>(
-        _ key: String, _ standard: Choice
-    ) throws(ManifestFailure) -> Choice where Choice.RawValue == String {
-        guard let view = root[name: key] else { return standard }
-        guard let choice = view.string.flatMap(Choice.init) else {
-            let words = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ManifestFailure(pointer: "\(pointer)/\(key)", problem: "must be one of \(words)")
-        }
-        return choice
-    }
-
-    func size(_ key: String) throws(ManifestFailure) -> Int {
-        guard let size = root["batch"]?[name: key]?.integer, size >= 1, size <= 10_000 else {
-            throw ManifestFailure(pointer: "/batch/\(key)", problem: "must be a whole number from 1 to 10000")
-        }
-        return Int(size)
     }
 }

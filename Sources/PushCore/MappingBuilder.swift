@@ -106,7 +106,7 @@ struct MappingBuilder {
                     property: choice.property, selection: choice.selection, entry: choice.entry,
                     why: "A rule of the session says that it is not sent."))
         case .field(let field):
-            let target = resource.fields.first { $0.name == field }
+            let target = resource.fields.first { $0.name == field } ?? resource.openField(field)
             var rule = MappingRule(
                 property: choice.property, selection: choice.selection, entry: choice.entry, field: field, how: .caller,
                 mode: choice.choice.mode ?? mode, skipsNull: choice.choice.skipsNull, target: target)
@@ -148,8 +148,10 @@ struct MappingBuilder {
                     property,
                     "The field \"\(field.name)\" takes \(error.phrase), which no value of the property can be.")
             }
-        } else if resource.hasOpenFields && isFree(property.name, for: property) {
-            var rule = rule(property.name, .open, nil)
+        } else if resource.hasOpenFields && !resource.notTaken.contains(property.name)
+            && isFree(property.name, for: property)
+        {
+            var rule = rule(property.name, .open, resource.openField(property.name))
             rule.yieldsTo = taken[property.name]
             add(rule)
         } else if let other = taken[property.name] {

@@ -140,6 +140,7 @@ package struct Payloads {
             return self.error(error, transferErrors: event.hasErrors, success: true, into: &writer)
         }
         if event.kind == .providerPaused || event.kind == .providerResumed { return pause(event, into: &writer) }
+        if event.kind == .webhookFailed, let delivery = logged.delivery { return failed(delivery, into: &writer) }
         writer.beginObject()
         writer.key("success")
         writer.bool(true)

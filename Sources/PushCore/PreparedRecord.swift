@@ -187,7 +187,18 @@ private struct Preparation {
     private mutating func unknown(_ name: String, _ value: JSONView, _ spare: inout [PreparedField]) {
         if plan.allowsPassthrough || schema.takesAnyProperty {
             guard schema.resource.hasOpenFields, !(value.isNull && skipsNull) else { return }
-            spare.append(PreparedField(name: name, value: value, mode: plan.defaultUpsert))
+            guard let field = schema.resource.openField(name) else {
+                spare.append(PreparedField(name: name, value: value, mode: plan.defaultUpsert))
+                return
+            }
+            switch field.converted(value) {
+            case .asItIs: spare.append(PreparedField(name: name, value: value, mode: plan.defaultUpsert))
+            case .text(let text):
+                guard let root = try? JSONDocument(parsing: text).root else { return }
+                spare.append(PreparedField(name: name, value: root, mode: plan.defaultUpsert))
+            case .refused(let why):
+                refusals.append(Failure(.transferData, .valueNotConvertible, "/\(name): \(why)"))
+            }
             return
         }
         guard !schema.knowsProperty.contains(name) else { return }

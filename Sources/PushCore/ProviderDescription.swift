@@ -54,6 +54,8 @@ package struct ProviderDescription: Equatable, Sendable {
     /// it.
     package var settleMilliseconds: Int64 = 0
     package var partial = Partial.perItem
+    /// It returns only fields that it is asked for.
+    package var asksForFields = false
     /// A create may turn out to be an update of a record that is there already, because the provider finds it by a unique
     /// field: nobody knows of it before the answer, so nothing else of the resource is under way meanwhile.
     package var adoptsCreates = false

@@ -191,6 +191,11 @@ package struct PushMachine: Sendable {
     }
     /// Sequence of the last event that was given out; it may not be on disk yet.
     package var latestEvent: Int64 { lastEvent }
+    /// The sequence of an event that is committed by somebody else, before the next fact is handled.
+    package mutating func takeEvent() -> Int64 {
+        lastEvent += 1
+        return lastEvent
+    }
 
     // MARK: Accepting
 

@@ -9,6 +9,10 @@ package struct ResourceDescription: Equatable, Sendable {
     package var fields: [Field]
     /// Fields outside of `fields` are taken under their own name.
     package var hasOpenFields: Bool
+    /// What such fields hold; `any`: whatever comes.
+    package var openFieldType = FieldType.any
+    /// Properties that would be taken for such fields, although the provider is known to have none.
+    package var notTaken: [String] = []
     /// In the order of their rank (D5).
     package var matchRules: [MatchRule]
     /// Resources that a record of this one can be linked to.
@@ -69,6 +73,12 @@ package struct ResourceDescription: Equatable, Sendable {
             self.resource = resource
             self.isSingle = isSingle
         }
+    }
+
+    /// A field that is not listed; nil when it takes values as they come.
+    func openField(_ name: String) -> Field? {
+        guard openFieldType != .any else { return nil }
+        return Field(name: name, type: openFieldType, words: BooleanWords(yes: ["true"], no: ["false"]))
     }
 
     package init(

@@ -331,6 +331,10 @@ package struct EventRow: Equatable, Sendable {
         /// Of a session and none of its transfers, both.
         case providerPaused = 4
         case providerResumed = 5
+        /// Only webhooks tell of it; not logged.
+        case configuration = 10
+        /// A delivery was given up.
+        case webhookFailed = 11
         case progress = 255
 
         /// The word on the wire.
@@ -341,6 +345,8 @@ package struct EventRow: Equatable, Sendable {
             case .error: "error"
             case .providerPaused: "provider.paused"
             case .providerResumed: "provider.resumed"
+            case .configuration: "configuration"
+            case .webhookFailed: "webhook.failed"
             case .progress: "progress"
             }
         }
@@ -361,7 +367,8 @@ package struct EventRow: Equatable, Sendable {
     /// The transfer had had errors.
     package var hasErrors: Bool
     /// Of `error`: sequence of its entry. Of `providerPaused`: when the provider is asked again, if it will be by itself; of
-    /// `providerResumed`: since when it was paused; both milliseconds since 1970.
+    /// `providerResumed`: since when it was paused; both milliseconds since 1970. Of
+    /// `webhookFailed`: sequence of the delivery.
     package var error: Int64?
     /// Of `completed`: top-level outcomes at that moment.
     package var counts: TransferCounts?

@@ -42,6 +42,12 @@ package enum Change: Equatable, Sendable {
     case ledger([LedgerRow])
     case errors([ErrorRow])
     case events([EventRow])
+    /// Calls of webhooks that are to be made; in the commit of what they tell.
+    case deliveries([DeliveryRow])
+    /// How far a delivery has come; of one that is gone nothing.
+    case deliveryProgressed(sequence: Int64, DeliveryProgress)
+    /// What a session's webhooks are signed with, sealed; in the place of what was there.
+    case webhookSecrets(session: Identifier, [UInt8])
     /// Position of a named consumer: the sequence of the last event it acknowledged.
     case consumer(name: String, sequence: Int64, at: Int64)
     /// Inserts a plan whose records are still arriving under its sequence; a restart does not survive it.
@@ -101,6 +107,11 @@ package struct StoredState: Equatable, Sendable {
     /// Sequence of the oldest event that is still there; `lastEvent + 1` when there is none.
     package var oldestEvent: Int64 = 1
     package var consumers: [String: Int64] = [:]
+    package var lastDelivery: Int64 = 0
+    /// Deliveries that are not finished, in their order.
+    package var pendingDeliveries: [PendingDelivery] = []
+    /// Sealed.
+    package var webhookSecrets: [Identifier: [UInt8]] = [:]
     /// Plans that are kept, oldest first.
     package var plans: [PlanAge] = []
     package var credentials: [CredentialRow] = []
@@ -185,6 +196,8 @@ package enum Query: Equatable, Sendable {
     /// their entry. Cut at `bytes` of the outcomes' data, but never empty while there is one that was looked at: a search
     /// looks at a bounded stretch of the log and says in its answer how far it came.
     case events(after: Int64, filter: EventFilter, limit: Int, bytes: Int)
+    /// A delivery with what its payload is rendered from.
+    case delivery(sequence: Int64)
     case plan(id: Identifier)
     /// Top-level records `offset ..< offset + limit` of a plan with all below them. Cut at `bytes` of their contents, but
     /// never empty while there is one.
@@ -251,6 +264,7 @@ package enum Answer: Equatable, Sendable {
     case unresolved([ErrorRow], isKnown: Bool, remaining: Int)
     /// `examinedThrough`: every event up to this sequence was looked at; `oldest` and `latest` of the log.
     case events([LoggedEvent], examinedThrough: Int64, oldest: Int64, latest: Int64)
+    case delivery(DeliveryContent?)
     /// A plan that is ready.
     case plan(PlanRow?)
     case planned([PlannedResult])
@@ -277,6 +291,8 @@ package struct LoggedEvent: Equatable, Sendable {
     package var event: EventRow
     package var results: [ResultRow]
     package var error: ErrorRow?
+    /// Of `webhookFailed`.
+    package var delivery: DeliveryRow?
     /// Definition of the session revision that its transfer pinned.
     package var revision: Int32
 

@@ -29,6 +29,8 @@ package struct TransferLife: Equatable, Sendable {
     package var abortIf: AbortRule?
     /// It was cancelled by its own rule.
     package var isAborted = false
+    /// Nil when nobody is told by webhooks.
+    package var webhooks: WebhookRoutes?
 
     package init() {}
 }

@@ -186,6 +186,8 @@ extension Change {
         case .ledger(let rows): rows.count * 2 * Self.rowBytes
         case .errors(let rows): rows.reduce(0) { $0 + $1.text.utf8.count + 2 * Self.rowBytes }
         case .events(let rows): rows.count * Self.rowBytes
+        case .deliveries(let rows): rows.reduce(0) { $0 + $1.endpoint.utf8.count + 2 * Self.rowBytes }
+        case .webhookSecrets(_, let sealed): sealed.count + Self.rowBytes
         case .planBegun, .planReady: 2 * Self.rowBytes
         case .planned(let rows): rows.reduce(0) { $0 + $1.content.count + 2 * Self.rowBytes }
         case .confirmed(let rows): rows.reduce(0) { $0 + $1.state.count + Self.rowBytes }
@@ -196,7 +198,7 @@ extension Change {
         case .resumed, .transferAborted, .authenticationResolved, .credentialRemoved, .planApplied, .planDropped,
             .sessionDeleted, .transferAccepted, .transferSized,
             .transferCancelled,
-            .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim:
+            .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim, .deliveryProgressed:
             Self.rowBytes
         }
     }

@@ -30,12 +30,30 @@ enum Migrations {
         }
     }
 
-    private static let all = [first, transferOptions, confirmedStates, plans, lives, credentials, pauses]
+    private static let all = [
+        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, pauses,
+    ]
 
     /// One an account. name: the operator's word for it; sealed: the value itself, under the gateway's key.
     private static let credentials = """
         CREATE TABLE credential(
             account INTEGER PRIMARY KEY, name TEXT, sealed BLOB NOT NULL, changed INTEGER NOT NULL);
+        """
+
+    /// Calls of webhooks. Columns from `event` on are those of the event log. due: 0 before the first attempt.
+    private static let deliveries = """
+        ALTER TABLE transfer_life ADD COLUMN webhooks BLOB NOT NULL DEFAULT x'';
+        CREATE TABLE delivery(
+            sequence INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, endpoint TEXT NOT NULL, concurrent INTEGER NOT NULL,
+            revision INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL, due INTEGER NOT NULL,
+            finished INTEGER, status INTEGER, reason TEXT, event INTEGER NOT NULL, time INTEGER NOT NULL,
+            kind INTEGER NOT NULL, session INTEGER NOT NULL, transfer INTEGER NOT NULL, first INTEGER NOT NULL,
+            past INTEGER NOT NULL, flags INTEGER NOT NULL, error INTEGER, counts TEXT);
+        CREATE INDEX delivery_pending ON delivery(sequence) WHERE state=0;
+        CREATE INDEX delivery_finished ON delivery(finished) WHERE state<>0;
+        CREATE INDEX delivery_transfer ON delivery(transfer);
+        CREATE INDEX delivery_session ON delivery(session);
+        CREATE TABLE webhook_secret(session INTEGER PRIMARY KEY, secrets BLOB NOT NULL);
         """
 
     /// abort_share: hundredths of a percent. told: ids of sessions, with commas between them.

@@ -111,6 +111,7 @@ struct Opening {
             SELECT i.id, a.provider, a.name, i.resource, i.created, i.attempt, i.settled, i.plan
             FROM intent i JOIN account a ON a.number=i.account WHERE i.settled IS NULL ORDER BY i.id
             """, "load intents", IntentRow.read)
+        try Self.loadDeliveries(database, into: &state)
         state.plans = try database.rows(
             "SELECT sequence, created FROM plan ORDER BY sequence", "load plans"
         ) { row throws(StoreFailure) in StoredState.PlanAge(sequence: row.integer(), created: row.integer()) }
@@ -125,5 +126,18 @@ struct Opening {
         }
         find.reset()
         return state
+    }
+
+    private static func loadDeliveries(_ database: Database, into state: inout StoredState) throws(StoreFailure) {
+        state.lastDelivery = try Mark.delivery.latest(database)
+        state.pendingDeliveries = try database.rows(
+            """
+            SELECT d.sequence, s.id, d.endpoint, d.concurrent, d.time, d.attempts, d.due
+            FROM delivery d CROSS JOIN session s ON s.number=d.session WHERE d.state=0 ORDER BY d.sequence
+            """, "load deliveries", PendingDelivery.read)
+        let secrets = try database.rows(
+            "SELECT s.id, w.secrets FROM webhook_secret w JOIN session s ON s.number=w.session", "load webhook secrets"
+        ) { row throws(StoreFailure) in (row.identifier(), row.bytes()) }
+        for (session, sealed) in secrets { state.webhookSecrets[session] = sealed }
     }
 }

@@ -75,7 +75,7 @@ extension Reader {
     }
 
     /// The event with what its payload is rendered from, and how many bytes of data that has.
-    private func complete(_ event: EventRow, _ revision: Int32) throws(StoreFailure) -> (LoggedEvent, bytes: Int) {
+    func complete(_ event: EventRow, _ revision: Int32) throws(StoreFailure) -> (LoggedEvent, bytes: Int) {
         var logged = LoggedEvent(event: event, revision: revision)
         switch event.kind {
         case .data:
@@ -89,7 +89,10 @@ extension Reader {
             find.bind(sequence)
             logged.error = try find.rows(ErrorRow.read).first
             return (logged, logged.error?.text.utf8.count ?? 0)
-        case .completed, .providerPaused, .providerResumed, .progress:
+        case .webhookFailed:
+            logged.delivery = try event.error.flatMap { sequence throws(StoreFailure) in try deliveryRow(sequence) }
+            return (logged, 0)
+        case .completed, .configuration, .providerPaused, .providerResumed, .progress:
             return (logged, 0)
         }
     }

@@ -65,6 +65,7 @@ final class Reader {
                 try retryable(of: transfer, after: after, selection, bytes: bytes)
             case .unresolved(let transfer, let index, let internalID, let limit):
                 try unresolved(of: transfer, index: index, internalID: internalID, limit: limit)
+            case .delivery(let sequence): .delivery(try delivery(sequence))
             case .plan(let id): .plan(try plan(id: id))
             case .planned(let sequence, let offset, let limit, let bytes):
                 .planned(try planned(of: sequence, from: offset, Allowance(rows: limit, bytes: bytes)))

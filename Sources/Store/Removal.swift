@@ -93,7 +93,7 @@ struct Removal {
 
     /// Numbers of rows that go are not given out again.
     private func holdMarks() throws(StoreFailure) {
-        for mark in [Mark.transfer, .intent, .error, .event] { try mark.hold(database) }
+        for mark in [Mark.transfer, .intent, .error, .event, .delivery] { try mark.hold(database) }
     }
 
     /// True when nothing is left of it.
@@ -189,6 +189,10 @@ struct Removal {
             "SELECT ordinal, length(content) FROM planned WHERE transfer=?1 ORDER BY ordinal",
             "DELETE FROM planned WHERE transfer=?1 AND ordinal<=?2"
         ),
+        (
+            "SELECT sequence, 0 FROM delivery WHERE transfer=?1 ORDER BY sequence",
+            "DELETE FROM delivery WHERE transfer=?1 AND sequence<=?2"
+        ),
     ]
 
     private func removeTransferRow(_ sequence: Int64) throws(StoreFailure) {
@@ -223,6 +227,11 @@ struct Removal {
             searchedTransfers = found
             budget.rows -= 1
         }
+        guard
+            try remove(
+                "SELECT sequence, 0 FROM delivery WHERE session=?1 ORDER BY sequence",
+                "DELETE FROM delivery WHERE session=?1 AND sequence<=?2", session, &budget)
+        else { return false }
         let lastEvent = try database.integer("SELECT max(sequence) FROM event", "find last event")
         while searchedEvents < lastEvent {
             guard windows > 0, !budget.isSpent else { return false }
@@ -274,6 +283,7 @@ struct Removal {
         var budget = Budget(rows: settings.sliceRows, bytes: settings.sliceBytes)
         try trimEvents(before: eventsBefore, &budget)
         try trimIntents(before: eventsBefore)
+        try trimDeliveries(before: eventsBefore)
         budget = Budget(rows: settings.sliceRows, bytes: settings.sliceBytes)
         try trimTransfers(before: transfersBefore, limit: limit, &budget)
     }
@@ -325,7 +335,18 @@ struct Removal {
         try delete.run()
     }
 
-    /// Results outlive their events (K13), whatever the two limits are. Identifiers grow with the time of acceptance, so
+    /// Those that are finished are kept as long as events.
+    private func trimDeliveries(before: Int64) throws(StoreFailure) {
+        let delete = try database.statement(
+            """
+            DELETE FROM delivery WHERE sequence IN
+                (SELECT sequence FROM delivery WHERE state<>0 AND finished<?1 ORDER BY finished LIMIT ?2)
+            """, "remove old deliveries")
+        delete.bind(before, Int64(settings.sliceRows))
+        try delete.run()
+    }
+
+    /// Results outlive their events (K13) and the deliveries that are made of them, whatever the two limits are. Identifiers grow with the time of acceptance, so
     /// that their index leads to the oldest transfers; a transfer cannot have completed before it was accepted.
     private mutating func trimTransfers(before: Int64, limit: Int, _ budget: inout Budget) throws(StoreFailure) {
         let oldestEvent = try database.integer(
@@ -333,7 +354,8 @@ struct Removal {
             "find oldest event")
         let find = try database.statement(
             """
-            SELECT sequence FROM transfer WHERE id<?1 AND completed<?2 AND completed<?3 ORDER BY id LIMIT ?4
+            SELECT sequence FROM transfer t WHERE id<?1 AND completed<?2 AND completed<?3
+                AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.transfer=t.sequence AND d.state=0) ORDER BY id LIMIT ?4
             """, "find old transfers")
         var binder = RowBinder(find)
         binder.put(Identifier(high: UInt64(clamping: before) << 16, low: 0))

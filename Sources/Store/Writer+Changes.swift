@@ -33,6 +33,9 @@ extension Writer {
             case .ledger(let rows): for row in rows { try save(row) }
             case .errors(let rows): for row in rows { try insert(row) }
             case .events(let rows): for row in rows { try insert(row) }
+            case .deliveries(let rows): for row in rows { try insert(row) }
+            case .deliveryProgressed(let sequence, let progress): try advance(delivery: sequence, progress)
+            case .webhookSecrets(let session, let sealed): try save(webhookSecrets: sealed, of: session)
             case .consumer(let name, let sequence, let time): try saveConsumer(name, sequence, at: time)
             case .planBegun(let row): try begin(row)
             case .planned(let rows): for row in rows { try insert(row) }
@@ -160,6 +163,7 @@ extension Writer {
             endedSessions.insert(session)
             try drop(plansOf: number)
             try removal.add(.session, number)
+            try deleteSecrets(of: number)
             let revisions = try database.statement("DELETE FROM session_revision WHERE session=?1", "delete revisions")
             revisions.bind(number)
             try revisions.run()

@@ -10,9 +10,9 @@ extension Writer {
             try database.statement(
                 """
                 INSERT INTO transfer_life(
-                    transfer, cancelled, retry_of, retry_of_id, parts, touched, sample, retry_window, abort_rejects,
-                    abort_share, aborted)
-                VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                    transfer, cancelled, retry_of, retry_of_id, parts, touched, sample, webhooks, retry_window,
+                    abort_rejects, abort_share, aborted)
+                VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                 """, "write life of transfer"))
         binder.put(sequence)
         life.put(into: &binder)
@@ -170,6 +170,7 @@ extension TransferLife {
         binder.put(parts.map(Int64.init))
         binder.put(touched)
         binder.put(isSample)
+        binder.put(webhooks?.text ?? [])
         binder.put(retryWindow)
         binder.put(abortIf?.rejects.map(Int64.init))
         binder.put(abortIf?.hundredths.map(Int64.init))
@@ -185,6 +186,7 @@ extension TransferLife {
         if let origin, let id { retryOf = Origin(sequence: origin, id: id) }
         parts = row.optionalInteger().map { Int32(clamping: $0) }
         touched = row.optionalInteger()
+        webhooks = WebhookRoutes(text: row.optionalBytes() ?? [])
         retryWindow = row.optionalInteger()
         abortIf = AbortRule(
             rejects: row.optionalInteger().map { Int32(clamping: $0) },

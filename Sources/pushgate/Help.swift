@@ -49,6 +49,10 @@ enum Help {
           --store FILE            default: $XDG_STATE_HOME/pushgate/store.db
           --key-file FILE         what is sealed in the store is sealed under this key: 64 hexadecimal digits, mode 0600.
                                   Default: FILE.key beside the store, made at the first start; keep a copy of it
+          --provider-origin NAME=URL
+                                  where a provider is, if not where its manifest says; http: only here; repeatable
+          --provider-allow ADDRESS[/BITS]
+                                  providers may also be at these addresses, which are not public; repeatable
           --credential NAME=env:VAR | NAME=file:PATH | NAME=systemd:NAME
                                   a token that sessions may name as credentials without ever seeing it; repeatable. A
                                   variable is taken at the start and wiped; a file is read whenever it is needed, and
@@ -64,7 +68,10 @@ enum Help {
           --keep-transfers 30d    how long a completed transfer and its results are kept; never shorter than its events
           --keep-events 7d        how long events are kept; with a size, such as 256M, how large their log may grow.
                                   May be given twice, for both
-          --wait                  stdio: at the end of input, run accepted transfers to their end
+          --webhook-allow CIDR    lets webhooks go to addresses that are not public, such as 127.0.0.0/8, and there also
+                                  without TLS; repeatable
+          --webhook-retries LIST  waits between the attempts of a webhook. Default: 5s,5m,30m,2h,5h,10h,10h
+          --wait                  stdio: at the end of input, run accepted transfers to their end, and call their webhooks
           --socket PATH           stdio: where a gateway that holds the store listens, if not beside the store
 
         Ceilings (sizes take K, M, G; durations ms, s, m, h, d)

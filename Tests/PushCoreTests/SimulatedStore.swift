@@ -66,6 +66,7 @@ struct SimulatedStore {
             transfers[sequence]?.life.cancelled = time
             transfers[sequence]?.life.isAborted = true
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
+        case .deliveries, .deliveryProgressed, .webhookSecrets: break
         }
     }
 

@@ -71,14 +71,20 @@ def check_providers(providers, types, schemas, report):
         if len(resources) != len(manifest["resources"]) or len(served) != len(manifest["resources"]):
             report.add(file, "/resources", "two resources of one name or type")
         for resource in manifest["resources"]:
-            check_resource(resource, resources, file, report)
-            if resource["endgrate_type"] in types:
-                check_cover(resource, types[resource["endgrate_type"]], file, report)
+            schema = types.get(resource["endgrate_type"])
+            check_resource(resource, resources, schema, file, report)
+            if schema is not None and "http" in manifest:
+                check_homes(resource, schema, file, report)
+            elif schema is not None:
+                check_cover(resource, schema, file, report)
 
 
-def check_resource(resource, resources, file, report):
+def check_resource(resource, resources, schema, file, report):
     place = f"/resources/{resource['name']}"
     fields = {field["name"]: field for field in resource["fields"]}
+    lists = {name: prop["items"]["properties"] for name, prop in (schema or {"properties": {}})["properties"].items()
+             if name in resource.get("not_taken", []) and prop["type"] == "array"}
+    made = {derived["field"]: derived for derived in resource["derived"] if "normalise" in derived}
     spellings = [plain(word) for field in resource["fields"] for word in [field["name"], *field["synonyms"]]]
     for spelling in sorted(set(spellings)):
         if spellings.count(spelling) > 1:
@@ -88,14 +94,14 @@ def check_resource(resource, resources, file, report):
     named = compared + [name for guard in guards.values() for name in guard] + list(guards)
     for derived in resource["derived"]:
         named += [derived["field"], *derived["from"]]
-        member = derived.get("member")
-        if member is not None and member not in fields.get(derived["from"][0], {}).get("array_of", {}):
+        member, source = derived.get("member"), derived["from"][0]
+        if member is not None and member not in fields.get(source, {}).get("array_of", lists.get(source, {})):
             report.add(file, place, f"derives {derived['field']} from the member {member}, which is not there")
     for name in named:
-        if name not in fields:
+        if name not in fields and name not in lists and name not in made:
             report.add(file, place, f"names the field {name}, which is not there")
     for name in compared:
-        if "normalise" not in fields.get(name, {"normalise": ""}):
+        if "normalise" not in made.get(name, fields.get(name, {"normalise": ""})):
             report.add(file, place, f"does not say how {name} is compared")
     for kind, association in resource["associations"].items():
         linked = resources.get(association["resource"])
@@ -104,6 +110,19 @@ def check_resource(resource, resources, file, report):
     for field in resource["fields"]:
         if (field["type"] == "array") != ("array_of" in field):
             report.add(file, f"{place}/fields/{field['name']}", "is an array without array_of, or the other way round")
+
+
+def check_homes(resource, schema, file, report):
+    """Every property of the default schema goes to a field, by name, synonym or title, or is known not to."""
+    homes = {plain(word) for field in resource["fields"] for word in [field["name"], field["title"], *field["synonyms"]]}
+    place = f"/resources/{resource['name']}"
+    known = resource.get("not_taken", [])
+    for name in schema["properties"]:
+        if (plain(name) in homes) == (name in known):
+            report.add(file, place, f"{name} has no field and is not among not_taken, or both")
+    for name in known:
+        if name not in schema["properties"]:
+            report.add(file, f"{place}/not_taken", f"{name} is no property of the default schema")
 
 
 def check_cover(resource, schema, file, report):

@@ -248,6 +248,21 @@ export interface RecordOptions {
   [option: string]: unknown;
 }
 
+/** Whom to tell: an https address that is called with POST. `metadata` comes with every call. */
+export interface Webhook {
+  endpoint: string;
+  metadata?: Record<string, unknown>;
+}
+
+/** Webhooks of a push, instead of those of its session; null: nobody is told. */
+export interface WebhookOptions {
+  dataWebhook?: Webhook | null;
+  completedWebhook?: Webhook | null;
+  errorWebhook?: Webhook | null;
+  /** Calls of one address may overlap. */
+  webhookConcurrency?: boolean;
+}
+
 export interface WaitOptions extends CallOptions {
   /** Wait for completion. Default true. */
   wait?: boolean;
@@ -259,13 +274,13 @@ export interface WaitOptions extends CallOptions {
   progressToken?: string;
 }
 
-export interface PushOptions extends RecordOptions, WaitOptions {
+export interface PushOptions extends RecordOptions, WaitOptions, WebhookOptions {
   /** The records are only taken as examples for the mapping; nothing is sent. */
   sampleData?: boolean;
   bypassRateLimit?: boolean;
 }
 
-export interface PartsOptions extends RecordOptions, WaitOptions {
+export interface PartsOptions extends RecordOptions, WaitOptions, WebhookOptions {
   /** Records in one part, unless its line is full before. Default 1,000. */
   partRecords?: number;
   bypassRateLimit?: boolean;
@@ -388,6 +403,8 @@ export interface SessionResult {
   session_id: string;
   /** Members that differ from the last definition. */
   changed?: string[];
+  /** A secret that was made up because the session has webhooks and had none. It is told only once. */
+  webhook_secret?: string;
   warnings?: Warning[];
 }
 
@@ -406,6 +423,8 @@ export declare class Transfer {
   /** All events of the transfer come after it. */
   readonly eventCursor: string | undefined;
   readonly warnings: Warning[];
+  /** A secret that was made up for webhooks of the push, because its session had none. It is told only once. */
+  readonly webhookSecret: string | undefined;
   /** Resolves when nothing more will happen, errors or not. */
   wait(options?: CallOptions & { onProgress?: (progress: Progress) => void }): Promise<TransferState>;
   state(options?: CallOptions): Promise<TransferState>;
@@ -450,7 +469,7 @@ export interface LoggedEvent {
   /** Opaque: keep it, hand it back, compare it for equality only. */
   cursor: string;
   time: string;
-  type: "data" | "completed" | "error" | "progress" | "configuration" | (string & {});
+  type: "data" | "completed" | "error" | "progress" | "webhook.failed" | (string & {});
   /** What a webhook of this type carries. */
   data: any;
 }

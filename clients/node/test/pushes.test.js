@@ -57,6 +57,23 @@ test("the options of a push go out by their names on the wire", async (t) => {
   assert.equal(paramsOf(gateway, "pushTransfer")[0].sample_data, true);
 });
 
+test("webhooks of a push go out as they are, and the secret that was made for them is told", async (t) => {
+  const { gateway, client } = await connected(t);
+  const dataWebhook = { endpoint: "https://example.com/a", metadata: { camelCase: 1, snake_case: 2 } };
+  const options = { dataWebhook, completedWebhook: null, webhookConcurrency: true };
+  for (const name of ["pushTransfer", "beginTransfer"]) {
+    const answered = gateway.methods[name];
+    gateway.methods[name] = (params) => ({ ...answered(params), webhook_secret: "whsec_once" });
+  }
+  const whole = await client.push("s1", "crm-contact", people(1), options);
+  const inParts = await client.pushParts("s1", "crm-contact", people(1), options);
+  assert.deepEqual([whole.webhookSecret, inParts.webhookSecret], ["whsec_once", "whsec_once"]);
+  for (const method of ["pushTransfer", "beginTransfer"]) {
+    const [{ data_webhook, completed_webhook, webhook_concurrency }] = paramsOf(gateway, method);
+    assert.deepEqual([data_webhook, completed_webhook, webhook_concurrency], [dataWebhook, null, true]);
+  }
+});
+
 test("one transfer is pushed in parts and read back, and the source is read no further than its part", async (t) => {
   const { gateway, client } = await connected(t);
   let read = 0;

@@ -1,0 +1,101 @@
+import JSON
+import PushCore
+
+/// Links written records, one request a pair of resources and batch of links. It may be repeated, so doubt about one of
+/// them is doubt about all.
+package struct LinkRun: ProviderRun {
+    private struct Pair: Hashable, Sendable {
+        var trace: Int
+        var id: String
+        var target: LinkTarget
+    }
+
+    private let provider: HTTPProvider
+    private let resource: HTTPResource
+    private let account: AccountKey
+    private let request: LinkRequest
+    private var refused: LinkAnswer = [:]
+    private var calls = CallBook<[Pair]>()
+    private var setback = Setback<LinkAnswer>()
+
+    init?(_ request: LinkRequest, _ account: AccountKey, _ provider: HTTPProvider) {
+        guard let resource = provider.resources[request.resource] else { return nil }
+        self.provider = provider
+        self.resource = resource
+        self.account = account
+        self.request = request
+    }
+
+    package mutating func begin() -> RunStep<LinkAnswer> {
+        var made: [ProviderCall] = []
+        let pairs = request.items.flatMap { item in
+            item.links.map { Pair(trace: item.trace, id: item.id, target: $0) }
+        }
+        for to in Set(pairs.map(\.target.resource)).sorted() {
+            let ofOne = pairs.filter { $0.target.resource == to }
+            guard let operation = resource.operations[.link], resource.links.contains(to) else {
+                for pair in ofOne { refused[pair.trace, default: []].append(pair.target) }
+                continue
+            }
+            for start in stride(from: 0, to: ofOne.count, by: operation.batch) {
+                let part = Array(ofOne[start..<min(start + operation.batch, ofOne.count)])
+                made.append(calls.add(part, .link, exchange(part, to, operation)))
+            }
+        }
+        return made.isEmpty ? RunStep(reply: .answered(refused)) : RunStep(calls: made)
+    }
+
+    private func exchange(_ pairs: [Pair], _ to: String, _ operation: Operation) -> Exchange {
+        var texts = ["resource": resource.name, "to": to]
+        if pairs.count == 1 { (texts["id"], texts["target"]) = (pairs[0].id, pairs[0].target.id) }
+        return operation.exchange(
+            account, texts: texts,
+            items: pairs.map { ["id": JSONText.quoted($0.id), "target": JSONText.quoted($0.target.id)] })
+    }
+
+    package mutating func take(_ outcome: ExchangeOutcome, of number: Int, at moment: Moment) -> RunStep<LinkAnswer> {
+        guard let (pairs, call) = calls.close(number), let operation = resource.operations[.link] else {
+            return RunStep()
+        }
+        switch provider.verdict(outcome, of: operation, at: moment) {
+        case .accepted(let root): accept(root, pairs, operation)
+        case .throttled(let milliseconds):
+            guard milliseconds <= CallBook<[Pair]>.longestWait else {
+                setback.note(.throttled(milliseconds: milliseconds))
+                break
+            }
+            return RunStep(calls: [calls.repeated(pairs, call, after: milliseconds)])
+        case .notSent(let reason): setback.note(.notSent(reason))
+        case .unknown(let reason): setback.note(.unknown(reason))
+        case .badContent(let failure):
+            // Nothing of it was done, and nobody says which link is at fault.
+            setback.note(pairs.count > 1 ? .refusedTogether(failure) : .refused(failure))
+        case .refused(let failure): setback.note(.refused(failure))
+        }
+        guard calls.isEmpty else { return RunStep() }
+        return RunStep(reply: setback.reply ?? .answered(refused))
+    }
+
+    private mutating func accept(_ root: JSONView, _ pairs: [Pair], _ operation: Operation) {
+        guard let results = operation.records(in: root) else {
+            return setback.note(.unknown("an answer that cannot be read"))
+        }
+        var open = Set(pairs)
+        for entry in operation.entries.flatMap({ root.at($0.list)?.elements.map { $0 } }) ?? [] {
+            let sources = operation.entries?.ids.flatMap { entry.at($0)?.texts } ?? []
+            let targets = operation.entries?.target.flatMap { entry.at($0)?.texts } ?? []
+            for pair in pairs where sources.contains(pair.id) && targets.contains(pair.target.id) {
+                if open.remove(pair) != nil { refused[pair.trace, default: []].append(pair.target) }
+            }
+        }
+        guard let from = operation.linkEnds?.from, let to = operation.linkEnds?.to else { return }
+        var made: Set<[String]> = []
+        for result in results {
+            guard let from = result.at(from)?.idText, let to = result.at(to)?.idText else { continue }
+            made.insert([from, to])
+        }
+        // Links that the answer does not speak of may not have been made.
+        let isWhole = open.allSatisfy { made.contains([$0.id, $0.target.id]) }
+        if !isWhole { setback.note(.unknown("an answer that does not speak of every link")) }
+    }
+}

@@ -1,0 +1,165 @@
+import EventLoop
+import Foundation
+import PushCore
+import Testing
+
+@testable import Store
+
+/// Calls of webhooks in the store.
+@Suite struct DeliveryTests {
+    private func delivery(_ sequence: Int64, transfer: Int64 = 1, kind: EventRow.Kind = .completed) -> DeliveryRow {
+        DeliveryRow(
+            sequence: sequence, id: Sample.id(1_000 + Int(sequence)), endpoint: "https://a/\(sequence)",
+            isConcurrent: sequence % 2 == 0,
+            event: EventRow(
+                sequence: sequence, time: 40 + sequence, kind: kind, session: Sample.session().id, transfer: transfer,
+                transferID: transfer == 0 ? Identifier(high: 0, low: 0) : Sample.transfer(transfer).id,
+                schemaKey: transfer == 0 ? "" : Sample.transfer(transfer).schemaKey, isCompleted: true),
+            revision: transfer == 0 ? 3 : 0)
+    }
+
+    private func progress(_ change: (inout DeliveryProgress) -> Void) -> DeliveryProgress {
+        var progress = DeliveryProgress()
+        change(&progress)
+        return progress
+    }
+
+    private func scene(_ routes: WebhookRoutes?) throws -> Scene {
+        let scene = try Scene()
+        var row = Sample.transfer(1)
+        row.life.webhooks = routes
+        scene.commit([
+            .session(Sample.session()), .transferBegun(row), .records([Sample.record(1, 0)]),
+            .transferAccepted(sequence: 1),
+        ])
+        return scene
+    }
+
+    private func content(_ scene: Scene, _ sequence: Int64) -> DeliveryContent? {
+        guard case .delivery(let content) = scene.ask(.delivery(sequence: sequence)) else { return nil }
+        return content
+    }
+
+    @Test func aDeliveryComesBackAsItWas() throws {
+        var routes = WebhookRoutes()
+        routes.completed = WebhookTarget(endpoint: "https://a/", metadata: Array(#"{"a":1.10}"#.utf8))
+        routes.isConcurrent = true
+        let scene = try scene(routes)
+        scene.commit(.deliveries([delivery(1), delivery(2, transfer: 0, kind: .configuration)]))
+        #expect(content(scene, 1)?.row == delivery(1))
+        #expect(content(scene, 1).flatMap { WebhookRoutes(text: $0.routes) } == routes)
+        #expect(content(scene, 2)?.row == delivery(2, transfer: 0, kind: .configuration))
+        #expect(content(scene, 2)?.logged.revision == 3)
+        #expect(content(scene, 3) == nil)
+        try scene.reopen()
+        #expect(scene.store.state.openTransfers.first?.life.webhooks == routes)
+        #expect(scene.store.state.lastDelivery == 2)
+        scene.end()
+    }
+
+    @Test func whatIsPendingIsFoundAtAStart() throws {
+        let scene = try scene(nil)
+        scene.commit(.deliveries((1...4).map { delivery($0) }))
+        let later = progress {
+            $0.attempts = 2
+            $0.due = 99
+            $0.reason = "timeout"
+        }
+        let done = progress {
+            $0.state = .delivered
+            $0.attempts = 1
+            $0.finished = 50
+            $0.status = 204
+        }
+        scene.commit(
+            .deliveryProgressed(sequence: 2, later), .deliveryProgressed(sequence: 3, done),
+            .deliveryProgressed(sequence: 77, done))
+        #expect(content(scene, 2)?.row.progress == later)
+        #expect(content(scene, 3)?.row.progress == done)
+        try scene.reopen()
+        #expect(scene.store.state.pendingDeliveries.map(\.sequence) == [1, 2, 4])
+        #expect(scene.store.state.pendingDeliveries.map(\.attempts) == [0, 2, 0])
+        #expect(scene.store.state.pendingDeliveries.map(\.due) == [0, 99, 0])
+        #expect(scene.store.state.pendingDeliveries.map(\.key.url) == ["https://a/1", "https://a/2", "https://a/4"])
+        scene.end()
+    }
+
+    @Test func secretsGoWithTheirSession() throws {
+        let scene = try scene(nil)
+        let id = Sample.session().id
+        scene.commit(.webhookSecrets(session: id, [1, 2]), .deliveries([delivery(1)]))
+        scene.commit(.webhookSecrets(session: id, [3]))
+        try scene.reopen()
+        #expect(scene.store.state.webhookSecrets == [id: [3]])
+        scene.commit(.sessionDeleted(id, forgetting: nil))
+        scene.pass { scene.count("delivery") == 0 && scene.count("webhook_secret") == 0 }
+        #expect(scene.count("delivery") == 0 && scene.count("webhook_secret") == 0)
+        #expect(content(scene, 1) == nil)
+        // What comes too late is dropped.
+        scene.commit(.deliveries([delivery(2)]), .webhookSecrets(session: id, [4]))
+        #expect(scene.count("delivery") == 0 && scene.count("webhook_secret") == 0 && scene.failures.isEmpty)
+        try scene.reopen()
+        #expect(scene.store.state.lastDelivery == 1, "a number is not used twice")
+        scene.end()
+    }
+
+    @Test func finishedOnesAreKeptAsLongAsEvents() throws {
+        let scene = try scene(nil)
+        scene.commit(.deliveries((1...3).map { delivery($0) }))
+        for (sequence, time) in [(1, 100), (2, 200)] as [(Int64, Int64)] {
+            scene.commit(
+                .deliveryProgressed(
+                    sequence: sequence,
+                    progress {
+                        $0.state = .failed
+                        $0.finished = time
+                    }))
+        }
+        scene.commit(.trim(transfersBefore: 0, eventsBefore: 150, limit: 10))
+        #expect(content(scene, 1) == nil && content(scene, 2) != nil && content(scene, 3) != nil)
+        scene.end()
+    }
+
+    @Test func aTransferStaysAsLongAsItIsToBeTold() throws {
+        let scene = try scene(nil)
+        let far: Int64 = 9_000_000_000_000
+        scene.commit(
+            .transferAdvanced(sequence: 1, counts: TransferCounts(), published: 0, completed: 10),
+            .deliveries([delivery(1)]))
+        scene.commit(.trim(transfersBefore: far, eventsBefore: far, limit: 10))
+        #expect(scene.count("transfer") == 1 && content(scene, 1) != nil)
+        scene.commit(
+            .deliveryProgressed(
+                sequence: 1,
+                progress {
+                    $0.state = .delivered
+                    $0.finished = far - 1
+                }))
+        scene.commit(.trim(transfersBefore: far, eventsBefore: 0, limit: 10))
+        #expect(scene.count("transfer") == 0 && scene.count("delivery") == 0)
+        scene.end()
+    }
+
+    @Test func anEventTellsWhichDeliveryWasGivenUp() throws {
+        let scene = try scene(nil)
+        scene.commit(.deliveries([delivery(1), delivery(2, transfer: 0, kind: .configuration)]))
+        let events = [(1, 1), (2, 0)].map { sequence, transfer in
+            EventRow(
+                sequence: Int64(sequence), time: 60, kind: .webhookFailed, session: Sample.session().id,
+                transfer: Int64(transfer), transferID: delivery(1, transfer: Int64(transfer)).event.transferID,
+                schemaKey: delivery(1, transfer: Int64(transfer)).event.schemaKey, error: Int64(sequence))
+        }
+        scene.commit(.events(events))
+        let query = Query.events(
+            after: 0, filter: EventFilter(session: Sample.session().id, kinds: [.webhookFailed]), limit: 10,
+            bytes: 1_000)
+        guard case .events(let logged, _, _, _) = scene.ask(query) else {
+            Issue.record("no events")
+            return
+        }
+        #expect(logged.map(\.event) == events)
+        #expect(logged.map(\.delivery?.sequence) == [1, 2])
+        #expect(logged.map(\.revision) == [Sample.transfer(1).revision, Sample.session().revision])
+        scene.end()
+    }
+}
