@@ -242,6 +242,10 @@ export interface RecordOptions {
   unknownProperties?: "error" | "warn";
   /** A null is as good as absent: it clears nothing. */
   skipNull?: boolean;
+  /** Seconds that a record waits for an account that is paused; then it is refused. */
+  retryWindow?: number;
+  /** Ends a transfer that goes wrong: what has not been sent by then is unsent. `{}` for never. */
+  abortIf?: { rejects_percent?: number; rejects?: number };
   /** Do not recognise records by match keys; `id` and `internal_id` still do. */
   disableUpsert?: boolean;
   /** Further members of the call, in the spelling of the wire or in camelCase. */
