@@ -473,7 +473,7 @@ export interface LoggedEvent {
   /** Opaque: keep it, hand it back, compare it for equality only. */
   cursor: string;
   time: string;
-  type: "data" | "completed" | "error" | "progress" | "webhook.failed" | (string & {});
+  type: "data" | "completed" | "error" | "progress" | "provider.paused" | "provider.resumed" | "webhook.failed" | (string & {});
   /** What a webhook of this type carries. */
   data: any;
 }
