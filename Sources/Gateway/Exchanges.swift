@@ -58,6 +58,8 @@ final class Exchanges {
 
     func provider(of account: AccountKey) -> HTTPProvider? { catalogue.http[account.provider] }
 
+    func prices(of account: AccountKey) -> any ExchangePrices { provider(of: account) ?? OneExchangeEach() }
+
     /// - Parameters:
     ///   - answer: called once, later, unless the call is dropped.
     ///   - drop: called instead when the call has not left when the gateway stops.
@@ -141,7 +143,9 @@ final class Exchanges {
                 log.error("the HTTP client cannot be made", ("reason", "\(error)"))
             }
         }
-        guard let http, http.open(account: key, base: origins.base(of: provider)) else { return nil }
+        guard let http,
+            http.open(account: key, base: origins.base(of: provider), deadlines: HTTPDeadlines(provider.deadlines))
+        else { return nil }
         return http
     }
 
@@ -202,6 +206,15 @@ package struct ProviderOrigins: Equatable, Sendable {
         policy.plainOrigins = Set(bases.values.compactMap { HTTPOrigin.target($0)?.origin }.filter { !$0.isSecure })
         policy.certificateFile = certificateFile
         return policy
+    }
+}
+
+extension HTTPDeadlines {
+    init(_ deadlines: HTTPProvider.Deadlines) {
+        func nanoseconds(_ milliseconds: Int64) -> UInt64 { UInt64(milliseconds) * 1_000_000 }
+        self.init(
+            connect: nanoseconds(deadlines.connect), firstByte: nanoseconds(deadlines.firstByte),
+            total: nanoseconds(deadlines.total))
     }
 }
 

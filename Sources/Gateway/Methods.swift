@@ -82,6 +82,8 @@ struct Methods {
             "unsubscribe": EventMethods.unsubscribe,
             "ack": EventMethods.ack,
             "getEvents": EventMethods.events,
+            "listWebhookDeliveries": WebhookMethods.list,
+            "replayWebhook": WebhookMethods.replay,
             "getIntegrations": CatalogueMethods.integrations,
             "getTypes": CatalogueMethods.types,
             "hello": ControlMethods.hello,

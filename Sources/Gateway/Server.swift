@@ -110,12 +110,7 @@ package final class Server {
             throw StartFailure(description: "The pattern library gives no memory for its limits.", exitCode: 70)
         }
         self.patterns = patterns
-        do {
-            catalogue = try Catalogue()
-            methods = try Methods(patterns: patterns)
-        } catch {
-            throw StartFailure(description: "\(error)", exitCode: 70)
-        }
+        (catalogue, methods) = try Self.contract(configuration, log, patterns)
         do {
             credentials = try Credentials(
                 loop: loop, log: log, sealer: Sealer(key: key, for: .credentials), sources: configuration.credentials,
@@ -126,11 +121,6 @@ package final class Server {
             instance = try Randomness.bytes(4).map { String($0, radix: 16) }.joined()
         } catch {
             throw StartFailure(description: "\(error)", exitCode: 74)
-        }
-        let http = catalogue.http
-        if let name = configuration.providers.bases.keys.sorted().first(where: { http[$0] == nil }) {
-            throw StartFailure(
-                description: "There is no provider \"\(name)\" that is spoken to over HTTP.", exitCode: 78)
         }
         sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
         exchanges = Exchanges(
@@ -150,19 +140,6 @@ package final class Server {
         consumers = store.state.consumers
         plans = store.state.plans
         wire()
-    }
-
-    /// The store is open, so that nobody else makes a key meanwhile.
-    private static func key(_ configuration: Configuration, _ log: Log) throws(StartFailure) -> [UInt8] {
-        if let path = configuration.keyFile { return try KeyFile.read(path) }
-        let path = configuration.store + ".key"
-        let (key, isNew) = try KeyFile.readOrMake(path)
-        if isNew {
-            log.warning(
-                "a key was made: keep a copy of it, because without it nobody can read what is sealed in the store",
-                ("file", path))
-        }
-        return key
     }
 
     private func wire() {

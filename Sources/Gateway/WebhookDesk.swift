@@ -36,6 +36,8 @@ final class WebhookDesk {
     private var identifiers = IdentifierSource()
     private var chance = SystemRandomNumberGenerator()
     private var lastDelivery: Int64
+    /// Deliveries that are given up, but not yet on disk.
+    private var givingUp: Set<Int64> = []
     /// Requests whose answer is awaited.
     private(set) var underWay = 0
     // Counts since the start, for `stats`.
@@ -192,7 +194,9 @@ final class WebhookDesk {
     }
 
     private func giveUp(_ sequence: Int64, _ progress: DeliveryProgress) {
+        givingUp.insert(sequence)
         store.read(.delivery(sequence: sequence)) { [self] answer in
+            guard givingUp.remove(sequence) != nil else { return }
             var changes: [Change] = [.deliveryProgressed(sequence: sequence, progress)]
             var events: [EventRow] = []
             if case .delivery(let content?) = answer, sessions.byID[content.row.event.session] != nil {
@@ -206,6 +210,28 @@ final class WebhookDesk {
                 changes.append(.events(events))
             }
             turn.commit(changes) { [self] in if !events.isEmpty { onPublished(events) } }
+        }
+    }
+
+    /// Makes deliveries again, each from its first attempt on; calls back with how many when this is on disk.
+    func replay(_ rows: [DeliveryRow], _ done: @escaping (Int) -> Void) {
+        let now = loop.wallClockMilliseconds()
+        var known: [EndpointKey: Set<Int64>] = [:]
+        let rows = rows.filter { row in
+            guard row.progress.state == .pending, !givingUp.contains(row.sequence) else { return true }
+            let key = row.pending.key
+            let waiting = known[key] ?? machine.known(of: key)
+            known[key] = waiting
+            // Else it was delivered just now, and is only not on disk yet.
+            return waiting.contains(row.sequence)
+        }
+        guard !rows.isEmpty else { return done(0) }
+        let sequences = rows.map(\.sequence)
+        // What is on its way to be given up must not be written after this.
+        givingUp.subtract(sequences)
+        turn.commit([.deliveriesReplayed(sequences, at: now)]) { [self] in
+            tell(.replayed(rows.map { $0.replayed(at: now) }))
+            done(rows.count)
         }
     }
 

@@ -107,7 +107,9 @@ struct Batch: Sendable {
                     isCovered = named.contains(id)
                 }
             } else {
-                for search in DecisionInput.searches(for: member.record) where !askedSearches.contains(search) {
+                let (wanted, isLast) = nextSearches(for: member)
+                isCovered = isLast
+                for search in wanted where !askedSearches.contains(search) {
                     if ids.count + searches.count < ceiling {
                         if seen.insert(search).inserted { searches.append(search) }
                     } else {
@@ -122,6 +124,8 @@ struct Batch: Sendable {
         question = request
         return !ids.isEmpty || !searches.isEmpty
     }
+
+    func hasAsked(_ search: LookupRequest.Search) -> Bool { askedSearches.contains(search) }
 
     /// Fields that are pushed and that the provider's description does not list.
     private func openFields() -> [String] {

@@ -84,7 +84,7 @@ extension DecisionInput {
         }
     }
 
-    private enum Match {
+    enum Match {
         case none
         case one(KnownRecord)
         case several([String])
@@ -92,7 +92,7 @@ extension DecisionInput {
 
     /// D5 and D6: keys by rank; a name counts only where no stronger key contradicts; several candidates are
     /// narrowed by the keys that follow.
-    private func match() -> Match {
+    func match() -> Match {
         guard !record.disablesUpsert else { return .none }
         let rules = record.schema.resource.matchRules
         var candidates: [String] = []

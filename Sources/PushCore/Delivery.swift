@@ -48,11 +48,20 @@ package struct DeliveryRow: Equatable, Sendable {
     }
 }
 
+extension DeliveryRow {
+    /// As it is when it was asked for again at this time.
+    package func replayed(at time: Int64) -> PendingDelivery {
+        var row = self
+        (row.progress.attempts, row.progress.due) = (0, time)
+        return row.pending
+    }
+}
+
 /// How far a delivery has come. Times are milliseconds of the wall clock since 1970.
 package struct DeliveryProgress: Equatable, Sendable {
     package var state = DeliveryRow.State.pending
     package var attempts: Int32 = 0
-    /// When the next attempt may be made; 0 before the first.
+    /// When the next attempt may be made; before the first attempt 0, or when it was asked for again.
     package var due: Int64 = 0
     /// When it was delivered or given up.
     package var finished: Int64?
@@ -85,7 +94,7 @@ package struct PendingDelivery: Equatable, Sendable {
     package var sequence: Int64
     package var key: EndpointKey
     package var isConcurrent: Bool
-    /// Milliseconds of the wall clock, as `due`.
+    /// When it was asked for, be it once more. Milliseconds of the wall clock, as `due`.
     package var created: Int64
     package var attempts: Int32
     package var due: Int64
@@ -96,7 +105,8 @@ package struct PendingDelivery: Equatable, Sendable {
         self.sequence = sequence
         self.key = key
         self.isConcurrent = isConcurrent
-        self.created = created
+        // Before a first attempt only one that was asked for again has a due time.
+        self.created = attempts == 0 ? max(created, due) : created
         self.attempts = attempts
         self.due = due
     }

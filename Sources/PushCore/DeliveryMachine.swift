@@ -16,6 +16,8 @@
 package enum DeliveryFact: Sendable {
     /// Deliveries that are on disk, in their order: found at a start, new, or to be made again.
     case added([PendingDelivery])
+    /// Deliveries that somebody asked for again, on disk as well: those that wait are due, others begin anew.
+    case replayed([PendingDelivery])
     case answered(sequence: Int64, DeliveryOutcome)
     /// The time of `wake` has come.
     case woke(EndpointKey)
@@ -95,6 +97,16 @@ package struct DeliveryMachine: Sendable {
             next = 0
         }
 
+        /// Those that are in the schedule are due now.
+        mutating func hurry(_ sequences: Set<Int64>, _ now: UInt64) {
+            let hurried = scheduled.filter { sequences.contains($0.sequence) }
+            scheduled.removeAll { sequences.contains($0.sequence) }
+            for var waiting in hurried {
+                waiting.due = min(waiting.due, now)
+                schedule(waiting)
+            }
+        }
+
         mutating func schedule(_ waiting: Waiting) {
             var place = scheduled.endIndex
             while place > 0, scheduled[place - 1].due > waiting.due { place -= 1 }
@@ -112,6 +124,14 @@ package struct DeliveryMachine: Sendable {
     }
     /// Endpoints that are paused.
     package var paused: Int { endpoints.values.count(where: \.isPaused) }
+    /// The deliveries to an endpoint that wait or are in flight.
+    package func known(of key: EndpointKey) -> Set<Int64> {
+        var known = Set(flights.lazy.filter { $0.value.key == key }.map(\.key))
+        guard let endpoint = endpoints[key] else { return known }
+        known.formUnion(endpoint.line[endpoint.next...].lazy.map(\.sequence))
+        known.formUnion(endpoint.scheduled.lazy.map(\.sequence))
+        return known
+    }
     /// Whether something of a session is pending: it counts as unfinished then.
     package func hasPending(session: Identifier) -> Bool { endpoints.keys.contains { $0.session == session } }
     /// No attempt is in flight, and none could be made before time passes.
@@ -124,11 +144,16 @@ package struct DeliveryMachine: Sendable {
         now = moment
         switch fact {
         case .added(let deliveries): add(deliveries)
+        case .replayed(let deliveries): replay(deliveries)
         case .answered(let sequence, let outcome): answered(sequence, outcome)
         case .woke(let key):
             endpoints[key]?.wakesAt = nil
-            giveUpLine(key)
             pump(key)
+            // What is due now may succeed, and then nothing is given up.
+            if endpoints[key]?.inFlight == 0 {
+                giveUpLine(key)
+                pump(key)
+            }
         case .sessionDeleted(let session):
             for key in endpoints.keys.sorted() where key.session == session { endpoints[key] = nil }
             starved.removeAll { $0.session == session }
@@ -156,6 +181,21 @@ package struct DeliveryMachine: Sendable {
             }
         }
         for key in Set(keys).sorted() { pump(key) }
+    }
+
+    /// Who asks again says that the receiver is there: a pause ends, until it has failed as often once more.
+    private mutating func replay(_ deliveries: [PendingDelivery]) {
+        var asked: [EndpointKey: [PendingDelivery]] = [:]
+        for delivery in deliveries { asked[delivery.key, default: []].append(delivery) }
+        var new: [PendingDelivery] = []
+        for key in asked.keys.sorted() {
+            let known = known(of: key)
+            endpoints[key]?.hurry(Set(asked[key, default: []].map(\.sequence)), now.monotonic)
+            new += asked[key, default: []].filter { !known.contains($0.sequence) }
+            endpoints[key]?.failures = 0
+        }
+        add(new)
+        for key in asked.keys.sorted() { pump(key) }
     }
 
     /// Makes what attempts may be made.

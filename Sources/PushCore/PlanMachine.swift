@@ -42,6 +42,10 @@ package struct PlanMachine: Sendable {
     /// Batches whose look-up the provider refused.
     private var refused: Set<Int64> = []
     private var calls: [String: PlannedCalls] = [:]
+    private let prices: any ExchangePrices
+    private var tally = ExchangeTally()
+    /// What batches that are not decided yet have found.
+    private var findings: [Int64: LookupAnswer] = [:]
     /// Look-ups that the provider answered, and the nanoseconds that they took together.
     private var answered: UInt64 = 0
     private var lookUpTime: UInt64 = 0
@@ -50,7 +54,8 @@ package struct PlanMachine: Sendable {
     private var held: [Int64: [String]] = [:]
 
     /// - Parameter row: as it is before it is made.
-    package init(_ row: PlanRow, plan: SessionPlan) {
+    package init(_ row: PlanRow, plan: SessionPlan, prices: any ExchangePrices = OneExchangeEach()) {
+        self.prices = prices
         self.row = row
         self.plan = plan
         machine.observedEnds = []
@@ -70,7 +75,8 @@ package struct PlanMachine: Sendable {
     private func duration(_ count: Int64) -> Int64 {
         let measured = answered == 0 ? 0 : Int64(clamping: lookUpTime / answered)
         let latency = max(measured, plan.provider.latencyMilliseconds * 1_000_000)
-        let oneByOne = latency.multipliedReportingOverflow(by: count).partialValue / 1_000_000
+        let apart = latency.multipliedReportingOverflow(by: count).partialValue / 1_000_000
+        let oneByOne = max(apart, prices.milliseconds(for: tally))
         guard let budget = plan.provider.budget else { return oneByOne }
         let waiting = Double(count - Int64(budget.burst)) / budget.perSecond * 1_000
         return max(oneByOne, waiting > 0 ? Int64(waiting) : 0)
@@ -170,7 +176,9 @@ package struct PlanMachine: Sendable {
                 answered += 1
                 lookUpTime += moment.monotonic - begun
             }
-            return .answered(overlay.lay(over: answer, question, resource))
+            let laid = overlay.lay(over: answer, question, resource)
+            findings[id, default: LookupAnswer()].merge(laid)
+            return .answered(laid)
         case .refused, .refusedTogether:
             refused.insert(id)
             return reply
@@ -183,7 +191,7 @@ package struct PlanMachine: Sendable {
     /// The answer that a write would have, after it was laid over what is known.
     private mutating func draft(_ id: Int64, _ request: WriteRequest) -> WriteAnswer {
         guard let batch = machine.batches[id] else { return [:] }
-        calls[request.resource, default: PlannedCalls(resource: request.resource)].writes += 1
+        count(prices.tally(of: request), request.resource)
         var answer: WriteAnswer = [:]
         for item in request.items {
             let member = batch.members[item.trace]
@@ -259,26 +267,33 @@ package struct PlanMachine: Sendable {
         for (batch, members) in decided.sorted(by: { $0.key < $1.key }) {
             sizes[batch] = Int32(members.count)
             guard let resource = members.first?.record.schema.resource.name else { continue }
-            let reads = refused.contains(batch) ? 1 : reads(of: members, resource)
-            calls[resource, default: PlannedCalls(resource: resource)].reads += reads
+            let found = findings.removeValue(forKey: batch) ?? LookupAnswer()
+            count(refused.contains(batch) ? ExchangeTally(reads: 1) : reads(of: members, resource, found), resource)
         }
+    }
+
+    private mutating func count(_ more: ExchangeTally, _ resource: String) {
+        tally += more
+        calls[resource, default: PlannedCalls(resource: resource)].reads += Int32(clamping: more.reads + more.searches)
+        calls[resource, default: PlannedCalls(resource: resource)].writes += Int32(clamping: more.writes)
     }
 
     /// Look-ups that a batch of these makes. Those that were made may be more: a record that was put back, because it was
     /// the same as another, is sent with a later batch alone.
-    private func reads(of members: [Batch.Member], _ resource: String) -> Int32 {
+    private func reads(of members: [Batch.Member], _ resource: String, _ found: LookupAnswer) -> ExchangeTally {
         let key = Lane.BatchKey(resource: resource, namespace: plan.namespace)
         var batch = Batch(id: 0, account: plan.account, key: key, began: 0, members: members)
-        var reads: Int32 = 0
+        var reads = ExchangeTally()
         for searches in [false, true] {
             for place in members.indices {
                 let isSearched = searches && members[place].hasSearched
                 batch.members[place].hasSearched = isSearched
                 batch.members[place].isAnswered = searches && !isSearched
             }
-            while batch.ask() {
-                batch.note(LookupAnswer())
-                reads += 1
+            while batch.ask(), let question = batch.question {
+                let answer = found.part(for: question)
+                reads += prices.tally(of: question, finding: answer)
+                batch.note(answer)
             }
         }
         return reads

@@ -6,6 +6,12 @@ package struct PreparedField: Sendable {
     package var name: String
     package var value: JSONView
     package var mode: UpsertMode
+
+    package init(name: String, value: JSONView, mode: UpsertMode) {
+        self.name = name
+        self.value = value
+        self.mode = mode
+    }
 }
 
 /// A record that was checked against its schema and mapped, or was found wrong.

@@ -46,6 +46,9 @@ package enum Change: Equatable, Sendable {
     case deliveries([DeliveryRow])
     /// How far a delivery has come; of one that is gone nothing.
     case deliveryProgressed(sequence: Int64, DeliveryProgress)
+    /// These deliveries are to be made again from their first attempt on; of one that is pending, the next attempt is due
+    /// at once. Of those that are gone nothing. Times are milliseconds of the wall clock.
+    case deliveriesReplayed([Int64], at: Int64)
     /// What a session's webhooks are signed with, sealed; in the place of what was there.
     case webhookSecrets(session: Identifier, [UInt8])
     /// Position of a named consumer: the sequence of the last event it acknowledged.
@@ -198,6 +201,10 @@ package enum Query: Equatable, Sendable {
     case events(after: Int64, filter: EventFilter, limit: Int, bytes: Int)
     /// A delivery with what its payload is rendered from.
     case delivery(sequence: Int64)
+    case deliveryByID(Identifier)
+    /// Deliveries that fit the filter from a sequence on, or with `isBackwards` down from it, at most `limit`. Looks at a
+    /// bounded stretch, and says in its answer where to go on.
+    case deliveries(DeliveryFilter, from: Int64, isBackwards: Bool, limit: Int)
     case plan(id: Identifier)
     /// Top-level records `offset ..< offset + limit` of a plan with all below them. Cut at `bytes` of their contents, but
     /// never empty while there is one.
@@ -265,6 +272,9 @@ package enum Answer: Equatable, Sendable {
     /// `examinedThrough`: every event up to this sequence was looked at; `oldest` and `latest` of the log.
     case events([LoggedEvent], examinedThrough: Int64, oldest: Int64, latest: Int64)
     case delivery(DeliveryContent?)
+    case deliveryByID(DeliveryRow?)
+    /// `next`: the sequence to go on from; nil when all were looked at.
+    case deliveries([DeliveryRow], next: Int64?)
     /// A plan that is ready.
     case plan(PlanRow?)
     case planned([PlannedResult])

@@ -35,6 +35,18 @@ extension Writer {
         rows += 1
     }
 
+    /// What is pending by now only becomes due: its attempts count on.
+    func replay(delivery sequence: Int64, at time: Int64) throws(StoreFailure) {
+        let update = try database.statement(
+            """
+            UPDATE delivery SET attempts=iif(state=0, attempts, 0), due=iif(state=0 AND attempts=0, due, ?1), state=0,
+                finished=NULL WHERE sequence=?2
+            """, "replay delivery")
+        update.bind(time, sequence)
+        try update.run()
+        rows += 1
+    }
+
     func save(webhookSecrets sealed: [UInt8], of session: Identifier) throws(StoreFailure) {
         guard let number = try number(of: session) else { return }
         var binder = RowBinder(
@@ -73,6 +85,51 @@ extension Reader {
         let find = try database.composed(DeliveryRow.select + " WHERE d.sequence=?1", "read delivery")
         find.bind(sequence)
         return try find.rows(DeliveryRow.read).first
+    }
+}
+
+extension Reader {
+    /// Sequences that one query looks at, whether they fit its filter or not.
+    private static let deliveryWindow: Int64 = 20_000
+
+    func deliveryRow(id: Identifier) throws(StoreFailure) -> DeliveryRow? {
+        let find = try database.composed(DeliveryRow.select + " WHERE d.id=?1", "find delivery")
+        var binder = RowBinder(find)
+        binder.put(id)
+        return try find.rows(DeliveryRow.read).first
+    }
+
+    func deliveries(
+        _ filter: DeliveryFilter, from: Int64, isBackwards: Bool, limit: Int
+    ) throws(StoreFailure) -> Answer {
+        let oldest = try database.integer("SELECT coalesce(min(sequence), 1) FROM delivery", "find first delivery")
+        let latest = try database.integer("SELECT coalesce(max(sequence), 0) FROM delivery", "find last delivery")
+        guard oldest <= latest, isBackwards ? from >= oldest : from <= latest else {
+            return .deliveries([], next: nil)
+        }
+        let start = isBackwards ? min(from, latest) : max(from, oldest)
+        let range =
+            isBackwards
+            ? max(oldest, start - Self.deliveryWindow + 1)...start
+            : start...min(latest, start + Self.deliveryWindow - 1)
+        var terms = ["d.sequence>=?", "d.sequence<=?"]
+        if filter.session != nil { terms.append("d.session=(SELECT number FROM session WHERE id=?)") }
+        if filter.transfer != nil { terms.append("d.transfer=(SELECT sequence FROM transfer WHERE id=?)") }
+        if filter.state != nil { terms.append("d.state=?") }
+        let find = try database.composed(
+            DeliveryRow.select + " WHERE " + terms.joined(separator: " AND ")
+                + " ORDER BY d.sequence \(isBackwards ? "DESC" : "ASC") LIMIT ?", "list deliveries")
+        var binder = RowBinder(find)
+        binder.put(range.lowerBound)
+        binder.put(range.upperBound)
+        if let session = filter.session { binder.put(session) }
+        if let transfer = filter.transfer { binder.put(transfer) }
+        if let state = filter.state { binder.put(Int64(state.rawValue)) }
+        binder.put(Int64(limit))
+        let rows = try find.rows(DeliveryRow.read)
+        let full = rows.count == limit ? rows.last?.sequence : nil
+        let next = isBackwards ? (full ?? range.lowerBound) - 1 : (full ?? range.upperBound) + 1
+        return .deliveries(rows, next: isBackwards ? (next < oldest ? nil : next) : (next > latest ? nil : next))
     }
 }
 

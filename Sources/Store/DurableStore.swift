@@ -187,6 +187,7 @@ extension Change {
         case .errors(let rows): rows.reduce(0) { $0 + $1.text.utf8.count + 2 * Self.rowBytes }
         case .events(let rows): rows.count * Self.rowBytes
         case .deliveries(let rows): rows.reduce(0) { $0 + $1.endpoint.utf8.count + 2 * Self.rowBytes }
+        case .deliveriesReplayed(let sequences, _): sequences.count * Self.rowBytes
         case .webhookSecrets(_, let sealed): sealed.count + Self.rowBytes
         case .planBegun, .planReady: 2 * Self.rowBytes
         case .planned(let rows): rows.reduce(0) { $0 + $1.content.count + 2 * Self.rowBytes }

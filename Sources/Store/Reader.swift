@@ -66,6 +66,9 @@ final class Reader {
             case .unresolved(let transfer, let index, let internalID, let limit):
                 try unresolved(of: transfer, index: index, internalID: internalID, limit: limit)
             case .delivery(let sequence): .delivery(try delivery(sequence))
+            case .deliveryByID(let id): .deliveryByID(try deliveryRow(id: id))
+            case .deliveries(let filter, let from, let isBackwards, let limit):
+                try deliveries(filter, from: from, isBackwards: isBackwards, limit: limit)
             case .plan(let id): .plan(try plan(id: id))
             case .planned(let sequence, let offset, let limit, let bytes):
                 .planned(try planned(of: sequence, from: offset, Allowance(rows: limit, bytes: bytes)))

@@ -35,6 +35,8 @@ extension Writer {
             case .events(let rows): for row in rows { try insert(row) }
             case .deliveries(let rows): for row in rows { try insert(row) }
             case .deliveryProgressed(let sequence, let progress): try advance(delivery: sequence, progress)
+            case .deliveriesReplayed(let sequences, let time):
+                for sequence in sequences { try replay(delivery: sequence, at: time) }
             case .webhookSecrets(let session, let sealed): try save(webhookSecrets: sealed, of: session)
             case .consumer(let name, let sequence, let time): try saveConsumer(name, sequence, at: time)
             case .planBegun(let row): try begin(row)

@@ -19,6 +19,7 @@ enum Help {
           pushgate serve [--listen unix:PATH] [--store FILE]   a gateway on a socket
           pushgate stdio [--store FILE] [--wait]               a gateway for the process that started it
           pushgate call METHOD [JSON] [--socket PATH]          one call from the shell; "-" reads the JSON from stdin
+          pushgate providers list | show NAME | check FILE     what providers there are; a manifest; what one would send
           pushgate demo [--keep]                               the main job, shown on the embedded provider
           pushgate help serve                                  all options of serve and stdio
           pushgate --version
@@ -29,6 +30,7 @@ enum Help {
           pushgate call ping
           pushgate call initiateSession '{"provider":"local","name":"crm","schema":[{"endgrate_type":"crm-contact"}]}'
           pushgate call rpc.discover
+          pushgate providers check my-crm.json
           printf '{"jsonrpc":"2.0","id":1,"method":"ping"}\\n' | pushgate stdio
 
         Exit codes
@@ -49,6 +51,8 @@ enum Help {
           --store FILE            default: $XDG_STATE_HOME/pushgate/store.db
           --key-file FILE         what is sealed in the store is sealed under this key: 64 hexadecimal digits, mode 0600.
                                   Default: FILE.key beside the store, made at the first start; keep a copy of it
+          --providers DIR         a folder of manifests, NAME.json each, of further providers, or of known ones in place
+                                  of what is built in; pushgate providers check FILE tells what is wrong with one
           --provider-origin NAME=URL
                                   where a provider is, if not where its manifest says; http: only here; repeatable
           --provider-allow ADDRESS[/BITS]

@@ -7,7 +7,8 @@ import PushCore
 struct Options {
     /// Options that every way of serving takes.
     static let serving = [
-        "store", "key-file", "credential", "provider-origin", "provider-allow", "local", "allow-uid", "allow-gid",
+        "store", "key-file", "credential", "providers", "provider-origin", "provider-allow", "local", "allow-uid",
+        "allow-gid",
         "token-file", "drain", "log",
         "max-connections",
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
@@ -94,6 +95,7 @@ struct Options {
             store: store, localDirectory: self["local"] ?? Paths.folder(of: store) + "/local")
         configuration.keyFile = self["key-file"]
         configuration.credentials = try CredentialOptions.sources(all("credential"))
+        configuration.manifestDirectory = self["providers"]
         for text in all("provider-origin") where !configuration.providers.take(origin: text) {
             throw Exit.usage(
                 "--provider-origin takes NAME=URL, such as hubspot=https://api.hubapi.com, not \"\(text)\".")

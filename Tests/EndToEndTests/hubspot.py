@@ -236,6 +236,51 @@ def many(house, peer):
         same(len(account.effects("linked")), 250, "links")
 
 
+def counted(account, peer, items, kind=CONTACT, session=None, **members):
+    """Plans, applies, and holds the calls that the vendor saw against those that the plan said."""
+    plan = peer.call("planTransfer", {"session_id": session or account.session, "endgrate_type": kind,
+                                      "transfer_data": items, **members})
+    before = len(account.calls())
+    rows = account.rows(peer.call("pushTransfer", plan_id=plan["plan_id"])["transfer_id"])
+    seen = account.calls()[before:]
+    same(len(seen), plan["calls"], "calls that the plan said, of %s" % [name for name, _ in seen])
+    return rows, [name for name, _ in seen], plan
+
+
+def planned_calls(house, peer):
+    """A plan counts the calls that applying it takes; a record is searched for by a weaker key only if no stronger one
+    has settled who it is."""
+    account = Account(house, peer)
+    items = [person("p%03d" % number) for number in range(250)]
+    for item in items:
+        number = int(item["internal_id"][1:])
+        item["associations"] = {COMPANY: [{"internal_id": "c%d" % number, "data": {
+            "name": "Company %d" % number, "domain": "c%d.example" % number}}]}
+    thrifty = account.open("by-mail", match=["email"])
+    narrow = account.open("by-domain", match=["domain"])
+    rows, names, _ = counted(account, peer, [item["associations"][COMPANY][0] for item in items[:40]], COMPANY, narrow)
+    same({row["outcome"] for row in rows}, {"created"}, "companies")
+    same(names, ["search"] * names.count("search") + ["batch.create"], "calls for new companies")
+    rows, names, plan = counted(account, peer, items, session=thrifty)
+    same({row["outcome"] for row in rows}, {"created"}, "contacts")
+    same([names.count(name) for name in ("batch.create", "associations.batch_default")], [6, 3], "per 100 contacts, and per 100 companies")
+    same([row["resource"] for row in plan["calls_by_resource"]], ["companies", "contacts"], "resources")
+    # All of them are known by their e-mail: neither phone nor name is searched for.
+    fresh = account.open("fresh", namespace="other")
+    changed = [person("p%03d" % number, data={"city": "Rome", "phone": "+1 555 111 %04d" % number}) for number in range(150)]
+    rows, names, _ = counted(account, peer, changed, session=fresh)
+    same({row["outcome"] for row in rows}, {"updated"}, "contacts that are there")
+    same(names, ["batch.read", "batch.update", "batch.read"] * 2, "calls for known contacts")
+    # By phone, by name, and not at all.
+    mixed = [{"data": {"phone": "+1 555 111 %04d" % number, "city": "Oslo"}} for number in range(20)]
+    mixed += [{"data": {"first_name": "Nobody", "last_name": "Known %d" % number, "city": "Oslo"}} for number in range(20)]
+    rows, names, _ = counted(account, peer, mixed, session=fresh)
+    same([row["outcome"] for row in rows], ["updated"] * 20 + ["created"] * 20, "mixed")
+    account.push(CONTACT, items, thrifty, freshness="ledger")
+    _, names, _ = counted(account, peer, items, session=thrifty, freshness="ledger")
+    same(names, [], "an identical push under the ledger")
+
+
 def token(house, peer):
     """A wrong token is no fault of a record; the right one is never told."""
     account = Account(house, peer)
@@ -250,7 +295,7 @@ def token(house, peer):
 
 
 SCENES = [published_page, whole_data, by_id, contact_keys, second_address, company_keys, ambiguous, without_upsert,
-          empty_data, forms, clearing, unchanged, bad_record, many, token]
+          empty_data, forms, clearing, unchanged, bad_record, many, planned_calls, token]
 
 
 def main(names):

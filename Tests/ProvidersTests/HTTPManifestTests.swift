@@ -10,6 +10,7 @@ import Testing
         "batch":{"read":10,"write":10},"settle_ms":500,"partial":"all_or_nothing","open_field_type":"string",
         "http":{"base":"https://api.example.com/v1/","variables":{"v":"7"},"values":"json","message":"error.text",
         "authorization":{"header":"X-Token","scheme":""},"concurrency":2,
+        "deadlines":{"first_byte_ms":250,"total_ms":9000},
         "budgets":[{"operations":["search"],"max":2,"window_ms":1000},{"except":["search"],"max":5,"window_ms":2000}],
         "errors":[{"status":[429],"when":{"code":"DAY"},"class":"throttled","wait":{"until":"midnight"}},
         {"status":[420],"class":"throttled","wait":{"header":"X-Wait","ms":7}},
@@ -40,6 +41,7 @@ import Testing
                 RateRule(operations: [.search], max: 2, window: 1_000),
                 RateRule(except: [.search], max: 5, window: 2_000),
             ])
+        #expect(provider.deadlines == HTTPProvider.Deadlines(connect: 10_000, firstByte: 250, total: 9_000))
         #expect(provider.values == .json && provider.accountQuestion?.path.text([:]) == "/me")
         let people = try #require(provider.resources["people"])
         #expect(people.returned == ["mail", "age"] && people.links == ["deals"])

@@ -155,6 +155,69 @@ private final class Post {
         #expect(firsts == firsts.sorted(), "first attempts stay in order")
     }
 
+    private func replayed(_ post: Post, _ sequences: [Int64]) -> DeliveryFact {
+        .replayed(
+            sequences.map {
+                PendingDelivery(
+                    sequence: $0, key: Post.key(), isConcurrent: false, created: Post.start, attempts: 0,
+                    due: Post.start + post.time)
+            })
+    }
+
+    @Test func whatIsAskedForAgainBeginsAnewBehindTheLine() {
+        let post = Post()
+        post.receiver = { DeliveryOutcome(status: $0.sequence == 1 && $0.time < 1_000 ? 410 : 200) }
+        post.add(1)
+        post.run(until: 1_000)
+        #expect(post.kept[1]?.state == .failed)
+        post.add(2)
+        post.tell(replayed(post, [1]))
+        post.run()
+        #expect(post.order == [1, 2, 3, 1] && post.states([1, 2, 3]) == [.delivered])
+        #expect(post.kept[1]?.attempts == 1)
+    }
+
+    @Test func whatWaitsIsNotMadeTwiceWhenItIsAskedFor() {
+        let post = Post()
+        post.receiver = { DeliveryOutcome(status: $0.sequence == 1 && $0.time < 1_000 ? 500 : 200) }
+        post.add(1)
+        post.run(until: 1_000)
+        post.add(3)
+        post.tell(replayed(post, [1, 2, 3, 4]))
+        #expect(post.order == [1, 2, 1], "what was to wait for 5 s is due")
+        post.run()
+        #expect(post.order.sorted() == [1, 1, 2, 3, 4] && post.machine.pending == 0)
+        #expect(post.kept[1]?.attempts == 2, "its attempts count on")
+    }
+
+    @Test func askingEndsAPauseUntilTheReceiverHasFailedAsOften() {
+        let post = Post()
+        post.receiver = { _ in DeliveryOutcome(reason: "connect_failed") }
+        post.add(10)
+        post.run(until: 1_000)
+        #expect(post.order == [1, 2, 3, 4, 5] && post.machine.paused == 1)
+        post.tell(replayed(post, [5]))
+        #expect(post.machine.paused == 0)
+        post.run(until: 2_000)
+        #expect(post.order == [1, 2, 3, 4, 5, 5, 6, 7, 8, 9] && post.machine.paused == 1)
+        post.receiver = { _ in DeliveryOutcome(status: 200) }
+        post.tell(replayed(post, Array(1...10)))
+        post.run(until: 3_000)
+        #expect(post.machine.pending == 0, "nobody waits for the schedule")
+    }
+
+    @Test func whatIsAskedForAgainIsNotGivenUpForItsAge() {
+        let post = Post()
+        post.receiver = { _ in DeliveryOutcome(reason: "connect_failed") }
+        post.add(20)
+        post.run(until: 40 * Self.hour)
+        #expect(post.states(Array(1...20)) == [.failed])
+        post.receiver = { DeliveryOutcome(reason: "connect_failed").answered($0.time > 41 * Self.hour) }
+        post.tell(replayed(post, Array(1...20)))
+        post.run(until: 60 * Self.hour)
+        #expect(post.states(Array(1...20)) == [.delivered])
+    }
+
     @Test func whilePausedOneProbeGoesAtATime() {
         let post = Post()
         post.pace = 14_000
@@ -166,6 +229,17 @@ private final class Post {
         post.run(until: Self.hour)
         let probes = post.attempts[before...].map(\.time)
         #expect(!probes.isEmpty && zip(probes, probes.dropFirst()).allSatisfy { $1 - $0 >= post.pace })
+    }
+
+    @Test func nothingIsGivenUpWhenTheLastProbeIsDueAndSucceeds() {
+        let schedule = DeliverySchedule(waits: [100, 100, 100, 10_000])
+        let post = Post(schedule)
+        post.receiver = { DeliveryOutcome(status: $0.time < 5_000 ? 500 : 200) }
+        let early = post.add(2)
+        post.run(until: 300)
+        let late = post.add(2)
+        post.run(until: 60_000)
+        #expect(post.states(early + late) == [.delivered], "\(post.kept)")
     }
 
     @Test func whatWaitedForAWholeScheduleIsGivenUpWithIt() {

@@ -66,7 +66,7 @@ struct SimulatedStore {
             transfers[sequence]?.life.cancelled = time
             transfers[sequence]?.life.isAborted = true
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
-        case .deliveries, .deliveryProgressed, .webhookSecrets: break
+        case .deliveries, .deliveryProgressed, .deliveriesReplayed, .webhookSecrets: break
         }
     }
 

@@ -84,6 +84,86 @@ import Testing
         scene.end()
     }
 
+    private func listed(
+        _ scene: Scene, _ filter: DeliveryFilter, from: Int64, isBackwards: Bool = true, limit: Int = 10
+    ) -> [Int64] {
+        let query = Query.deliveries(filter, from: from, isBackwards: isBackwards, limit: limit)
+        guard case .deliveries(let rows, let next) = scene.ask(query) else { return [-1] }
+        return rows.map(\.sequence) + [next ?? 0]
+    }
+
+    @Test func deliveriesAreListedFromBothEnds() throws {
+        let scene = try scene(nil)
+        let all = DeliveryFilter()
+        #expect(listed(scene, all, from: .max) == [0] && listed(scene, all, from: 1, isBackwards: false) == [0])
+        scene.commit(.deliveries([1, 2, 3, 4].map { delivery($0) } + [delivery(5, transfer: 0, kind: .configuration)]))
+        scene.commit(
+            .deliveryProgressed(
+                sequence: 2,
+                progress {
+                    $0.state = .failed
+                    $0.finished = 50
+                }))
+        #expect(listed(scene, all, from: .max) == [5, 4, 3, 2, 1, 0])
+        #expect(listed(scene, all, from: .max, limit: 2) == [5, 4, 3])
+        #expect(listed(scene, all, from: 3, limit: 3) == [3, 2, 1, 0])
+        #expect(listed(scene, all, from: 0) == [0])
+        #expect(listed(scene, all, from: 2, isBackwards: false, limit: 2) == [2, 3, 4])
+        #expect(listed(scene, all, from: 9, isBackwards: false) == [0])
+        #expect(listed(scene, DeliveryFilter(state: .failed), from: .max) == [2, 0])
+        #expect(listed(scene, DeliveryFilter(transfer: Sample.transfer(1).id), from: .max) == [4, 3, 2, 1, 0])
+        #expect(listed(scene, DeliveryFilter(session: Sample.session().id, state: .pending), from: 4) == [4, 3, 1, 0])
+        #expect(listed(scene, DeliveryFilter(session: Sample.id(77)), from: .max) == [0])
+        #expect(scene.ask(.deliveryByID(delivery(3).id)) == .deliveryByID(delivery(3)))
+        #expect(scene.ask(.deliveryByID(Sample.id(77))) == .deliveryByID(nil))
+        scene.end()
+    }
+
+    @Test func aListLooksAtABoundedStretch() throws {
+        let scene = try scene(nil)
+        scene.commit(.deliveries([delivery(1), delivery(50_000)]))
+        #expect(listed(scene, DeliveryFilter(), from: .max) == [50_000, 30_000])
+        #expect(listed(scene, DeliveryFilter(), from: 30_000) == [10_000])
+        #expect(listed(scene, DeliveryFilter(), from: 10_000) == [1, 0])
+        #expect(listed(scene, DeliveryFilter(), from: 1, isBackwards: false) == [1, 20_001])
+        #expect(listed(scene, DeliveryFilter(), from: 40_001, isBackwards: false) == [50_000, 0])
+        scene.end()
+    }
+
+    @Test func whatIsAskedForAgainIsPending() throws {
+        let scene = try scene(nil)
+        scene.commit(.deliveries((1...3).map { delivery($0) }))
+        scene.commit(
+            .deliveryProgressed(
+                sequence: 1,
+                progress {
+                    $0.state = .failed
+                    $0.attempts = 8
+                    $0.due = 60
+                    $0.finished = 70
+                    $0.status = 500
+                }),
+            .deliveryProgressed(
+                sequence: 2,
+                progress {
+                    $0.attempts = 3
+                    $0.due = 900
+                }))
+        scene.commit(.deliveriesReplayed([1, 2, 3, 77], at: 200))
+        #expect(
+            content(scene, 1)?.row.progress
+                == progress {
+                    $0.due = 200
+                    $0.status = 500
+                })
+        #expect(content(scene, 2)?.row.progress.attempts == 3 && content(scene, 2)?.row.progress.due == 200)
+        #expect(content(scene, 3)?.row.progress == DeliveryProgress())
+        try scene.reopen()
+        #expect(scene.store.state.pendingDeliveries.map(\.sequence) == [1, 2, 3])
+        #expect(scene.store.state.pendingDeliveries.map(\.created) == [200, 42, 43], "its age counts from the asking")
+        scene.end()
+    }
+
     @Test func secretsGoWithTheirSession() throws {
         let scene = try scene(nil)
         let id = Sample.session().id

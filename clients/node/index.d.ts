@@ -258,6 +258,26 @@ export interface Webhook {
   metadata?: Record<string, unknown>;
 }
 
+/** A call of a webhook. */
+export interface Delivery {
+  /** Also the `webhook-id` of each attempt. */
+  delivery_id: string;
+  session_id: string;
+  transfer_id?: string;
+  webhook: "data" | "completed" | "error" | "configuration";
+  endpoint: string;
+  /** `failed`: given up. */
+  state: "pending" | "delivered" | "failed";
+  created: string;
+  attempts: number;
+  next_attempt?: string;
+  finished_at?: string;
+  /** The HTTP status of the last attempt that was answered with one. */
+  status?: number;
+  /** Why the last attempt failed without a status. */
+  reason?: string;
+}
+
 /** Webhooks of a push, instead of those of its session; null: nobody is told. */
 export interface WebhookOptions {
   dataWebhook?: Webhook | null;
@@ -614,6 +634,23 @@ export declare class Client extends EventEmitter {
     params: { transfer_id: string; resolution: Resolve; index?: number; internal_id?: string; id?: string },
     options?: CallOptions,
   ): Promise<{ success: true; transfer_id: string; resolved: number; remaining: number; retry?: string }>;
+  listWebhookDeliveries(
+    params?: {
+      session_id?: string;
+      transfer_id?: string;
+      state?: Delivery["state"];
+      limit?: number;
+      after?: string;
+    },
+    options?: CallOptions,
+  ): Promise<{ success: true; deliveries: Delivery[]; next?: string }>;
+  /** One delivery, or up to 1,000 of a session or transfer that were given up; with `next` as `after` it goes on. */
+  replayWebhook(
+    params:
+      | { delivery_id: string }
+      | { session_id?: string; transfer_id?: string; state?: Delivery["state"]; after?: string },
+    options?: CallOptions,
+  ): Promise<{ success: true; replayed: number; next?: string }>;
   exportIdentities(
     params: { session_id: string; endgrate_type?: string; limit?: number; after?: string },
     options?: CallOptions,
@@ -691,6 +728,10 @@ export declare class Client extends EventEmitter {
   transfers(
     options?: PageOptions & { sessionId?: string; endgrateType?: string; state?: TransferState["state"] },
   ): AsyncGenerator<TransferState, void, undefined>;
+  /** Calls of webhooks, newest first. */
+  webhookDeliveries(
+    options?: PageOptions & { sessionId?: string; transferId?: string; state?: Delivery["state"] },
+  ): AsyncGenerator<Delivery, void, undefined>;
   sessions(options?: PageOptions): AsyncGenerator<SessionRow, void, undefined>;
   /** Which provider record each internal id is, in the order of the ids. */
   identities(

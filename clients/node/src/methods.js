@@ -73,6 +73,15 @@ export class Methods extends EventEmitter {
     return this.call("exportIdentities", params, options);
   }
 
+  // Webhooks
+
+  listWebhookDeliveries(params, options) {
+    return this.call("listWebhookDeliveries", params, options);
+  }
+  replayWebhook(params, options) {
+    return this.call("replayWebhook", params, options);
+  }
+
   // Events
 
   unsubscribe(params, options) {

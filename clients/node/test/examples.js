@@ -38,6 +38,7 @@ export const expected = {
   "What failed": /^0 transfer_data\ncreated\ntrue\n$/,
   "When nobody knows": /^uncertain\n1 0\n101 updated\n$/,
   "Lists, and who is who": /^completed true\nnode-example\n2\n809\n$/,
+  Webhooks: /^completed pending 1\n1\ntrue\n$/,
   Events: /^data \S+\ncompleted \S+\n$/,
   Errors: /^transfer_not_found true\n$/,
   "Every method":

@@ -278,6 +278,26 @@ export class Desk {
     return { ...this.#page("records", rows, { limit, offset }), ...about };
   }
 
+  // Webhooks
+
+  listWebhookDeliveries({ session_id: session, transfer_id: transfer, state, after = "0", limit = 250 }) {
+    const told = [...this.transfers].reverse().filter(([, { body }]) => body.includes('"completed_webhook"'));
+    const rows = told
+      .map(([id, row]) => ({ delivery_id: `d${id}`, session_id: row.session, transfer_id: id, webhook: "completed", state: "pending" }))
+      .filter(
+        (row) =>
+          (session ?? row.session_id) === row.session_id &&
+          (transfer ?? row.transfer_id) === row.transfer_id &&
+          (state ?? row.state) === row.state,
+      );
+    const past = Number(after) + Math.min(limit, this.pageCut);
+    return { success: true, deliveries: rows.slice(Number(after), past), next: past < rows.length ? `${past}` : undefined };
+  }
+
+  replayWebhook() {
+    return { success: true, replayed: 1 };
+  }
+
   // Identities
 
   exportIdentities({ endgrate_type: type, after = "", limit = 1_000 }) {

@@ -341,6 +341,20 @@ test("a transfer of another process is waited for, running or completed", async 
   assert.ok(paramsOf(gateway, "subscribe").every(({ from }) => from === "latest"));
 });
 
+test("calls of webhooks are walked over page by page", async (t) => {
+  const { gateway, client, desk } = await connected(t);
+  const completedWebhook = { endpoint: "https://example.com/a" };
+  const told = [];
+  for (let n = 0; n < 5; n += 1) told.push((await client.push("s1", "crm-contact", people(n), { completedWebhook })).id);
+  await client.push("s1", "crm-contact", people(1));
+  desk.pageCut = 2;
+  const transfers = async (options) => (await collect(client.webhookDeliveries(options))).map(({ transfer_id: id }) => id);
+  assert.deepEqual(await transfers({ sessionId: "s1" }), [...told].reverse());
+  assert.deepEqual(paramsOf(gateway, "listWebhookDeliveries").map(({ after }) => after), [undefined, "2", "4"]);
+  assert.deepEqual(await transfers({ transferId: told[0] }), [told[0]]);
+  assert.deepEqual(await transfers({ state: "failed" }), []);
+});
+
 test("lists are walked over page by page, and survive a lost connection", async (t) => {
   const { gateway, client, desk } = await connected(t);
   const pushed = [];

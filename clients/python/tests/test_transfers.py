@@ -434,6 +434,18 @@ class Lists(WithGateway):
         self.assertEqual(len(list(client.transfers(page=1))), 6)
         self.assertEqual(len(asked), 7)
 
+    def test_calls_of_webhooks_are_read_over_all_pages(self) -> None:
+        client = self.client()
+        session = self.session(client)
+        hook: pushgate.Webhook = {"endpoint": "https://example.com/a"}
+        told = [client.push(session, "crm-contact", CONTACTS, completed_webhook=hook).id for _ in range(5)]
+        client.push(session, "crm-contact", CONTACTS)
+        self.gateway.page_cut = 2
+        self.assertEqual([row["transfer_id"] for row in client.webhook_deliveries(session)], told[::-1])
+        self.assertEqual([p.get("after") for p in self.gateway.called("listWebhookDeliveries")], [None, "2", "4"])
+        self.assertEqual([row["webhook"] for row in client.webhook_deliveries(transfer_id=told[0])], ["completed"])
+        self.assertEqual(list(client.webhook_deliveries(state="failed")), [])
+
     def test_identities_are_read_by_their_keys(self) -> None:
         client = self.client()
         session = self.session(client)

@@ -99,6 +99,8 @@ class Definition(unittest.TestCase):
 
     @staticmethod
     def call_the_rest(client: pushgate.Client, session: str, transfer: pushgate.Transfer) -> None:
+        list(client.webhook_deliveries(session, transfer.id, "pending"))
+        client.replay_webhook(session_id=session, state="failed")
         client.push_parts(session, "crm-contact", CONTACTS, progress=lambda finished, total: None, skip_null=True)
         plan = client.plan(session, "crm-contact", CONTACTS, page=1)
         list(plan)

@@ -187,6 +187,46 @@ class Methods(Generic[R]):
         params = given(members, session_id=session_id, endgrate_type=endgrate_type, limit=limit, after=after)
         return self.call("exportIdentities", params)
 
+    # -- webhooks --
+
+    def list_webhook_deliveries(
+        self,
+        *,
+        session_id: Optional[str] = None,
+        transfer_id: Optional[str] = None,
+        state: Optional[str] = None,
+        limit: Optional[int] = None,
+        after: Optional[str] = None,
+        **members: Any,
+    ) -> R:
+        """One page of the calls of webhooks, newest first; `webhook_deliveries` walks over all."""
+        params = given(
+            members, session_id=session_id, transfer_id=transfer_id, state=state, limit=limit, after=after
+        )
+        return self.call("listWebhookDeliveries", params)
+
+    def replay_webhook(
+        self,
+        delivery_id: Optional[str] = None,
+        *,
+        session_id: Optional[str] = None,
+        transfer_id: Optional[str] = None,
+        state: Optional[str] = None,
+        after: Optional[str] = None,
+        **members: Any,
+    ) -> R:
+        """One delivery, or those of a session or transfer that were given up, are made again: `{success, replayed,
+        next?}`. A call takes up to 1,000; with `next` as `after` it goes on."""
+        params = given(
+            members,
+            delivery_id=delivery_id,
+            session_id=session_id,
+            transfer_id=transfer_id,
+            state=state,
+            after=after,
+        )
+        return self.call("replayWebhook", params)
+
     # -- events --
 
     def unsubscribe(self, subscription: str, **members: Any) -> R:
