@@ -10,7 +10,7 @@ final class Driver {
     private let store: DurableStore
     private let turn: Turn
     private let slices: Slices
-    private let sessions: Sessions
+    let sessions: Sessions
     private let carriers: Exchanges
     private let sealer: Sealer
     private(set) var machine: PushMachine
@@ -228,7 +228,7 @@ final class Driver {
         var pauses = store.state.pauses
         for place in pauses.indices { pauses[place].told.removeAll { sessions.byID[$0] == nil } }
         tell(.foundPaused(pauses))
-        var left = store.state.openTransfers.count + store.state.openIntents.count
+        var left = store.state.openTransfers.count + store.state.openIntents.count + store.state.doubts.count
         func finishOne() {
             left -= 1
             if left == 0 {
@@ -247,6 +247,7 @@ final class Driver {
             }
         }
         for intent in store.state.openIntents { recover(intent, finishOne) }
+        for doubt in store.state.doubts { takeUp(doubt, finishOne) }
     }
 
     private func recover(_ intent: IntentRow, _ done: @escaping () -> Void) {

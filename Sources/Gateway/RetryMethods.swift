@@ -52,6 +52,8 @@ final class Retry {
     private let last: ([Int32]) -> [Change]
     /// Records of the origin that are pushed again.
     var taken: Int { rows?.taken.count ?? 0 }
+    /// Ordinals in the origin of what is pushed again.
+    var takenOrdinals: [Int32] { rows?.taken ?? [] }
     private var row: TransferRow
     private var rows: RetryRows?
     private var plan: SessionPlan?

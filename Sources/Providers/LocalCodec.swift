@@ -174,6 +174,9 @@ package struct LocalCodec: Sendable {
             case 429: return .throttled(milliseconds: Self.wait(headers))
             case 400..<500:
                 let text = root?["error"]?["message"]?.string ?? root?["message"]?.string ?? "status \(status)"
+                if root?["error"]?["code"]?.isString("REFUSED_TOGETHER") == true {
+                    return .refusedTogether(Failure(.upstream, .refusedUpstream, text))
+                }
                 guard status != 401 else { return .refused(Failure(.authentication, .unauthorizedUpstream, text)) }
                 return .refused(Failure(.upstream, .refusedUpstream, text))
             default: return .unknown("status \(status)")

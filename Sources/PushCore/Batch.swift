@@ -9,7 +9,16 @@ struct Batch: Sendable {
     }
 
     enum Step: Equatable, Sendable {
-        case lookUp, write
+        case lookUp, write, link
+        /// Looks for what became of a write whose answer was lost.
+        case lookAgain
+    }
+
+    /// What its intent is for. Stored by name.
+    enum Purpose: String, Sendable {
+        case write, link
+        /// Its write may have had an effect, and the provider is asked what it was.
+        case doubt
     }
 
     struct Member: Sendable {
@@ -31,9 +40,22 @@ struct Batch: Sendable {
         /// Set when it is to be written: nil creates.
         var write: Write?
 
+        /// It stands at the provider, and its links are still to be made.
+        var written: Written?
+        /// Links to be made after the write; empty where a write carries its links.
+        var unlinked: [LinkTarget] = []
+        /// A create whose answer was lost was found to have been made.
+        var isAdopted = false
+
         struct Write: Sendable {
             var target: String?
             var fields: [Int]
+        }
+
+        struct Written: Equatable, Sendable {
+            var id: String
+            var isNew: Bool
+            var data: [UInt8]
         }
     }
 
@@ -65,6 +87,11 @@ struct Batch: Sendable {
     var shown = 0
     /// Found in an open intent at start.
     var isRecovered = false
+    var purpose = Purpose.write
+    /// Of a batch in doubt: why, and when what its write did can be seen at the latest (monotonic).
+    var doubt: (reason: String, until: UInt64)?
+    /// The write that was refused together, of which this is a part; 0: none.
+    var bisection: Int64 = 0
 
     init(id: Int64, account: AccountKey, key: Lane.BatchKey, began: UInt64, members: [Member]) {
         self.id = id
@@ -98,9 +125,10 @@ struct Batch: Sendable {
         let ceiling = members.first?.record.plan.provider.readBatch ?? 1
         covered = []
         for (place, member) in members.enumerated()
-        where !member.isAnswered && member.record.refusals.isEmpty && member.confirmed == nil {
+        where !member.isAnswered && (purpose == .doubt || member.record.refusals.isEmpty) && member.confirmed == nil {
             var isCovered = true
-            if let id = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered) {
+            let known = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered)
+            if let id = purpose == .doubt ? member.write?.target : known {
                 if ids.count + searches.count < ceiling {
                     if named.insert(id).inserted { ids.append(id) }
                 } else {
@@ -148,6 +176,15 @@ struct Batch: Sendable {
         question = nil
     }
 
+    /// What was read before its write says nothing of after.
+    mutating func forgetAnswers() {
+        answer = LookupAnswer()
+        askedIDs = []
+        askedSearches = []
+        question = nil
+        for place in members.indices { members[place].isAnswered = false }
+    }
+
     /// A remembered record is gone: it is looked for by its match keys.
     mutating func search(_ place: Int) {
         members[place].hasSearched = true
@@ -183,78 +220,8 @@ struct Batch: Sendable {
                 let member = members[place]
                 return WriteItem(
                     trace: place, target: member.write?.target,
-                    fields: (member.write?.fields ?? []).map { member.record.fields[$0] }, links: member.links)
+                    fields: (member.write?.fields ?? []).map { member.record.fields[$0] },
+                    links: member.record.plan.provider.linksAfter ? [] : member.links)
             })
-    }
-
-    // MARK: The plan on disk
-
-    /// What was decided, for making the same request again after a restart: transfer, ordinal, trace, target, fields.
-    func planText() -> [UInt8] {
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.key("namespace")
-        writer.string(key.namespace)
-        writer.key("items")
-        writer.beginArray()
-        for place in writing {
-            guard let write = members[place].write else { continue }
-            writer.beginObject()
-            writer.key("t")
-            writer.integer(members[place].record.place.transfer)
-            writer.key("o")
-            writer.integer(members[place].record.place.ordinal)
-            writer.key("n")
-            writer.integer(place)
-            if let target = write.target {
-                writer.key("id")
-                writer.string(target)
-            }
-            writer.key("f")
-            writer.beginArray()
-            for field in write.fields { writer.integer(field) }
-            writer.endArray()
-            if !members[place].warnings.isEmpty {
-                writer.key("w")
-                writer.raw(Warning.text(members[place].warnings))
-            }
-            writer.endObject()
-        }
-        writer.endArray()
-        writer.endObject()
-        return writer.bytes
-    }
-}
-
-/// The plan of an open intent, as it was stored.
-package struct StoredPlan: Equatable, Sendable {
-    package struct Item: Equatable, Sendable {
-        package var place: RecordPlace
-        package var trace: Int
-        package var target: String?
-        package var fields: [Int]
-        package var warnings: [Warning]
-    }
-
-    package var namespace: String
-    package var items: [Item]
-
-    /// Nil when `text` is no plan: the store is damaged.
-    package init?(_ text: [UInt8]) {
-        guard let root = try? JSONDocument(parsing: text).root, let namespace = root["namespace"]?.string,
-            let list = root["items"]
-        else { return nil }
-        self.namespace = namespace
-        items = []
-        for item in list.elements {
-            guard let transfer = item["t"]?.integer, let ordinal = item["o"]?.integer, let trace = item["n"]?.integer,
-                let fields = item["f"]
-            else { return nil }
-            items.append(
-                Item(
-                    place: RecordPlace(transfer: transfer, ordinal: Int32(clamping: ordinal)), trace: Int(trace),
-                    target: item["id"]?.string, fields: fields.elements.compactMap { $0.integer.map(Int.init) },
-                    warnings: item["w"].map(Warning.parse) ?? []))
-        }
     }
 }

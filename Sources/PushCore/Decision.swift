@@ -171,7 +171,7 @@ extension DecisionInput {
         }
     }
 
-    private static func differs(_ value: JSONView, _ current: JSONView?) -> Bool {
+    static func differs(_ value: JSONView, _ current: JSONView?) -> Bool {
         guard let current, !current.isNull else { return !value.isNull }
         return !value.isEqual(to: current)
     }

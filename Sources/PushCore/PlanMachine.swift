@@ -54,8 +54,13 @@ package struct PlanMachine: Sendable {
     private var held: [Int64: [String]] = [:]
 
     /// - Parameter row: as it is before it is made.
-    package init(_ row: PlanRow, plan: SessionPlan, prices: any ExchangePrices = OneExchangeEach()) {
+    /// - Parameter doubts: those of the machine that pushes (`PushMachine.doubts`).
+    package init(
+        _ row: PlanRow, plan: SessionPlan, prices: any ExchangePrices = OneExchangeEach(),
+        doubts: [IdentityDoubt.Key: IdentityDoubt] = [:]
+    ) {
         self.prices = prices
+        machine.doubts = doubts
         self.row = row
         self.plan = plan
         machine.observedEnds = []
@@ -130,7 +135,9 @@ package struct PlanMachine: Sendable {
             asked[batch] = moment.monotonic
             return .lookUp(batch: batch, account, real)
         case .write(let batch, _, let request): return .tell(.written(batch: batch, .answered(draft(batch, request))))
-        case .link(let batch, _, _): return .tell(.linked(batch: batch, .answered([:])))
+        case .link(let batch, _, let request):
+            draftLinks(batch, request)
+            return .tell(.linked(batch: batch, .answered([:])))
         case .commit(let changes, let token):
             for change in changes { overlay.take(change) }
             return keep(token)
@@ -195,34 +202,50 @@ package struct PlanMachine: Sendable {
         var answer: WriteAnswer = [:]
         for item in request.items {
             let member = batch.members[item.trace]
-            let record = member.record
-            let target = item.target ?? PlanOverlay.id(ofNew: record.place)
-            let known = item.target.flatMap { batch.answer.records[$0] }
-            let decision: Decision =
-                item.target == nil ? .create(fields: []) : .update(id: target, fields: member.write?.fields ?? [])
-            let follows = overlay.earlier(request.resource, target)
-            let rendering = PlanRendering(
-                member: member, known: known, fields: item.target == nil ? [] : item.fields, failures: [],
-                follows: follows)
-            drafts[record.place] = (
-                PlannedRow(
-                    place: record.place,
-                    mark: PlannedMark(
-                        batch: Int32(truncatingIfNeeded: id), batchSize: 0, action: decision.action ?? .invalid,
-                        follows: follows != nil, state: decision.state(follows: follows != nil, batch.answer, record)),
-                    providerID: PlanOverlay.isNew(target) ? nil : target, content: rendering.content), id
-            )
-            let fields = overlay.write(
-                record.schema.resource, id: target, index: record.row.index, fields: item.fields, links: item.links,
-                over: known)
-            if let internalID = record.row.internalID {
-                overlay.remember(request.resource, internalID: internalID, id: target)
-            }
+            let target = item.target ?? PlanOverlay.id(ofNew: member.record.place)
+            let fields = draft(member, batch, request.resource, target: item.target, item.fields)
             answer[item.trace] = .written(
                 id: target, isNew: item.target == nil, data: plan.provider.returnsData ? body(fields) : [],
                 refusedLinks: [])
         }
         return answer
+    }
+
+    /// Links that are made apart. Records that are only linked were not drafted before.
+    private mutating func draftLinks(_ id: Int64, _ request: LinkRequest) {
+        guard let batch = machine.batches[id] else { return }
+        count(prices.tally(of: request), request.resource)
+        for item in request.items where drafts[batch.members[item.trace].record.place] == nil {
+            _ = draft(batch.members[item.trace], batch, request.resource, target: item.id, [])
+        }
+    }
+
+    /// - Returns: the record as it would stand.
+    private mutating func draft(
+        _ member: Batch.Member, _ batch: Batch, _ resource: String, target given: String?, _ fields: [PreparedField]
+    ) -> [UInt8] {
+        let record = member.record
+        let target = given ?? PlanOverlay.id(ofNew: record.place)
+        let known = given.flatMap { batch.answer.records[$0] }
+        let decision: Decision =
+            given == nil ? .create(fields: []) : .update(id: target, fields: member.write?.fields ?? [])
+        let follows = overlay.earlier(resource, target)
+        let rendering = PlanRendering(
+            member: member, known: known, fields: given == nil ? [] : fields, failures: [], follows: follows)
+        drafts[record.place] = (
+            PlannedRow(
+                place: record.place,
+                mark: PlannedMark(
+                    batch: Int32(truncatingIfNeeded: member.batch), batchSize: 0, action: decision.action ?? .invalid,
+                    follows: follows != nil, state: decision.state(follows: follows != nil, batch.answer, record)),
+                providerID: PlanOverlay.isNew(target) ? nil : target, content: rendering.content), member.batch
+        )
+        if let internalID = record.row.internalID {
+            overlay.remember(resource, internalID: internalID, id: target)
+        }
+        return overlay.write(
+            record.schema.resource, id: target, index: record.row.index, fields: fields, links: member.links,
+            over: known)
     }
 
     /// A record as the provider would return it, as far as it is known.
@@ -261,8 +284,10 @@ package struct PlanMachine: Sendable {
                 decided[member.batch, default: []].append(member)
             }
         }
-        if let id = pending.intentOf, sizes[id] == nil {
-            decided[id, default: []] += machine.batches[id]?.members ?? []
+        for id in pending.intentsOf {
+            for member in machine.batches[id]?.members ?? [] where sizes[member.batch] == nil {
+                decided[member.batch, default: []].append(member)
+            }
         }
         for (batch, members) in decided.sorted(by: { $0.key < $1.key }) {
             sizes[batch] = Int32(members.count)

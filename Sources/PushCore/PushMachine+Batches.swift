@@ -28,15 +28,18 @@ extension PushMachine {
 
     mutating func lookUp(_ id: Int64) {
         guard batches[id]?.ask() == true, let batch = batches[id], let question = batch.question else {
-            return decide(id)
+            return batches[id]?.purpose == .doubt ? decideAnew(id) : decide(id)
         }
-        guard mayLeave(id, .lookUp) else { return }
+        guard mayLeave(id, batch.purpose == .doubt ? .lookAgain : .lookUp) else { return }
         batches[id]?.stage = .lookingUp
         effects.append(.lookUp(batch: id, batch.account, question))
     }
 
     mutating func lookedUp(_ id: Int64, _ reply: Reply<LookupAnswer>) {
-        guard !hears(id, .lookUp, reply), let batch = batches[id] else { return }
+        guard let purpose = batches[id]?.purpose, !hears(id, purpose == .doubt ? .lookAgain : .lookUp, reply),
+            let batch = batches[id]
+        else { return }
+        guard batch.purpose != .doubt else { return lookedAgain(id, reply) }
         switch reply {
         case .answered(let answer):
             batches[id]?.note(answer)
@@ -50,7 +53,7 @@ extension PushMachine {
                 batch.members.map { member in
                     let failures = member.record.refusals.isEmpty ? [failure] : member.record.refusals
                     return (member, isCancelled(member) ? .unsent : .refused(failures))
-                }, intent: nil)
+                })
             plan(batch.account)
         case .notSent, .unknown, .throttled:
             again(id, .lookUp, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
@@ -89,7 +92,7 @@ extension PushMachine {
                 batch.search(place)
                 needsSearch = true
             }
-            decisions.append(decision)
+            decisions.append(refusal(of: decision, record))
         }
         batches[id] = batch
         if needsSearch { return lookUp(id) }
@@ -132,11 +135,13 @@ extension PushMachine {
             case .update(let target, let fields):
                 member.write = Batch.Member.Write(target: target, fields: fields)
                 if member.record.trustsLedger { member.known = batch.answer.records[target] }
+                member.standsUnlinked(fields, batch.answer.records[target])
             case .skip: settled.append((member, .skipped))
             case .unchanged(let known): settled.append((member, .unchanged(known)))
             case .refuse(let failures): settled.append((member, .refused(failures)))
             case .search: preconditionFailure("A record that was searched for must not ask for a search again.")
             }
+            if member.write?.target == nil { member.unlinked = Self.unlinked(member, known: nil) }
             let writes = member.write != nil
             lanes[batch.account]?.advance(recordPlace, writes ? .decidedToWrite : .decidedWithoutWrite)
             if writes { kept.append(member) }
@@ -153,18 +158,18 @@ extension PushMachine {
         if batch.members.isEmpty {
             lanes[account]?.settled(batch.key)
             ended(batch.id, of: account)
-            settle(settled, intent: nil, unconfirmed: unconfirmed)
+            settle(settled, unconfirmed: unconfirmed)
         } else {
+            lanes[account]?.decided(batch.key, writes: batch.members)
             lastIntent += 1
             batch.intent = lastIntent
             batch.stage = .committingIntent
-            let row = IntentRow(
-                id: lastIntent, account: account, resource: batch.key.resource, created: now.wall, attempt: 1,
-                plan: batch.planText())
-            lanes[account]?.decided(batch.key, writes: batch.members)
+            let parts = divide(&batch)
             let id = batch.id
+            let intents = [(row: intentRow(batch), batch: id)] + parts.map { (row: intentRow($0), batch: $0.id) }
             batches[id] = batch
-            settle(settled, intent: (row, id), unconfirmed: unconfirmed)
+            for part in parts { batches[part.id] = part }
+            settle(settled, intents: intents, unconfirmed: unconfirmed)
         }
         plan(account)
     }
@@ -221,23 +226,28 @@ extension PushMachine {
     mutating func intentCommitted(_ id: Int64) {
         guard let batch = batches[id] else { return }
         lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .intentCommitted)
-        send(id, .write)
+        switch batch.purpose {
+        case .write: send(id, .write)
+        case .link: send(id, .link)
+        case .doubt: waitToLook(id)
+        }
     }
 
     mutating func written(_ id: Int64, _ reply: Reply<WriteAnswer>) {
         guard !hears(id, .write, reply), let batch = batches[id] else { return }
         switch reply {
         case .answered(let answers): answered(id, answers)
-        case .refused(let failure), .refusedTogether(let failure):
+        case .refused(let failure):
             release(id)
-            end(batch, batch.writing.map { (batch.members[$0], .refused([failure])) })
+            goOn(batch, batch.writing.map { (batch.members[$0], .refused([failure])) }, [])
+        case .refusedTogether(let failure): return bisect(id, failure)
         case .notSent, .throttled:
             let mayHaveBeenSent = batch.mayHaveBeenSent
             again(id, .write, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
                 mayHaveBeenSent ? .uncertain(Self.noAnswer) : .refused([Self.unavailable])
             }
         case .unknown(let reason):
-            guard batch.mayRepeat else { return endInDoubt(id, reason) }
+            guard batch.mayRepeat else { return doubt(id, reason) }
             batches[id]?.mayHaveBeenSent = true
             for place in batch.writing {
                 lanes[batch.account]?.advance(batch.members[place].record.place, .outcomeUnknown)
@@ -247,22 +257,18 @@ extension PushMachine {
     }
 
     /// Its request may have had an effect, and to repeat it could have another: nobody but the owner can tell.
-    private mutating func endInDoubt(_ id: Int64, _ reason: String) {
+    mutating func endInDoubt(_ id: Int64, _ reason: String) {
         guard let batch = batches[id] else { return }
         release(id)
-        end(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) })
-    }
-
-    /// At start, when all transfers are known: what was under way ends as uncertain.
-    mutating func endRecoveredInDoubt() {
-        for id in recoveredInDoubt { endInDoubt(id, "the gateway was stopped before an answer came") }
-        recoveredInDoubt = []
+        goOn(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) }, [])
     }
 
     private mutating func answered(_ id: Int64, _ answers: WriteAnswer) {
         guard let batch = batches[id] else { return }
         release(id)
         var ends: [(Batch.Member, MemberEnd)] = []
+        var unlinked: [Batch.Member] = []
+        var unknown: [Batch.Member] = []
         for place in batch.writing {
             var member = batch.members[place]
             switch answers[place] {
@@ -273,7 +279,13 @@ extension PushMachine {
                 }
                 member.links.removeAll(where: refused.contains)
                 member.warnings += Self.notTaken(member, returned: data)
-                ends.append((member, .written(id: providerID, isNew: isNew, data: data)))
+                let written = Batch.Member.Written(id: providerID, isNew: isNew || member.isAdopted, data: data)
+                if member.unlinked.isEmpty {
+                    ends.append((member, .written(id: written.id, isNew: written.isNew, data: data)))
+                } else {
+                    member.written = written
+                    unlinked.append(member)
+                }
             case .notFound(let text):
                 if isCancelled(member) {
                     // It was not written, and is not looked for again.
@@ -285,26 +297,24 @@ extension PushMachine {
                     ends.append((member, .refused([Failure(.upstream, .notFoundUpstream, text)])))
                 }
             case .refused(let failure): ends.append((member, .refused([failure])))
-            case nil: ends.append((member, .uncertain("the provider's answer does not mention the record")))
+            case nil where !batch.mayRepeat && member.isSearchable: unknown.append(member)
+            case nil: ends.append((member, .uncertain(Self.unmentioned)))
             }
         }
-        end(batch, ends)
+        var parts = unlinked.isEmpty ? [] : [part(of: batch, unlinked, .link)]
+        if !unknown.isEmpty { parts.append(partInDoubt(of: batch, unknown, Self.unmentioned)) }
+        goOn(batch, ends, parts)
     }
 
-    /// The exchange is over: outcomes and the end of its intent in one commit.
-    private mutating func end(_ batch: Batch, _ ends: [(Batch.Member, MemberEnd)]) {
-        lanes[batch.account]?.advance(ends.lazy.map(\.0.record.place), .answered)
-        settle(
-            ends, intent: nil, answered: batch,
-            unconfirmed: Unconfirmed(account: batch.account, resource: batch.key.resource, ids: Self.adopted(ends)))
-        plan(batch.account)
-    }
+    private static let unmentioned = "the provider's answer does not mention the record"
 
     /// Records that a create has turned out to be.
-    private static func adopted(_ ends: [(Batch.Member, MemberEnd)]) -> Set<String> {
+    static func adopted(_ ends: [(Batch.Member, MemberEnd)]) -> Set<String> {
         var ids: Set<String> = []
         for (member, end) in ends {
-            if case .written(let id, let isNew, _) = end, !isNew, member.write?.target != id { ids.insert(id) }
+            if case .written(let id, let isNew, _) = end, member.isAdopted || (!isNew && member.write?.target != id) {
+                ids.insert(id)
+            }
         }
         return ids
     }
@@ -319,17 +329,17 @@ extension PushMachine {
     // MARK: Trying again
 
     /// Repeats a step later, or ends the records that are still open when the retry window is over.
-    private mutating func again(
+    mutating func again(
         _ id: Int64, _ step: Batch.Step, _ wait: UInt64, givingUp: (Batch.Member) -> MemberEnd
     ) {
         guard !shedCancelled(id, step), let batch = batches[id] else { return }
         if now.monotonic - batch.began > batch.retryWindow {
             release(id)
-            if step == .write {
-                end(batch, batch.writing.map { (batch.members[$0], givingUp(batch.members[$0])) })
+            if batch.intent != 0 {
+                goOn(batch, batch.writing.map { (batch.members[$0], givingUp(batch.members[$0])) }, [])
             } else {
                 lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .decidedWithoutWrite)
-                settle(batch.members.map { ($0, givingUp($0)) }, intent: nil)
+                settle(batch.members.map { ($0, givingUp($0)) })
             }
             return
         }
@@ -344,7 +354,7 @@ extension PushMachine {
     mutating func wakeForNext(_ account: AccountKey) {
         var next: UInt64?
         if let pause = breakers[account]?.pause {
-            if let time = wakeOfPause(pause) { effects.append(.wake(account, at: time)) }
+            if let time = wakeOfPause(pause, account) { effects.append(.wake(account, at: time)) }
             return
         }
         for id in batches.keys.sorted() {
@@ -370,20 +380,17 @@ extension PushMachine {
 
     /// Makes the exchange of a step.
     mutating func send(_ id: Int64, _ step: Batch.Step) {
-        guard step == .write else { return lookUp(id) }
-        guard mayLeave(id, step), let batch = batches[id] else { return }
-        batches[id]?.stage = .exchanging
-        effects.append(.write(batch: id, batch.account, batch.request()))
+        switch step {
+        case .lookUp, .lookAgain: lookUp(id)
+        case .link: sendLinks(id)
+        case .write:
+            guard mayLeave(id, step), let batch = batches[id] else { return }
+            batches[id]?.stage = .exchanging
+            effects.append(.write(batch: id, batch.account, batch.request()))
+        }
     }
 
-    /// A batch that may have been sent has waited for long enough for its account.
-    mutating func endHeld(_ id: Int64, _ step: Batch.Step) {
-        guard let batch = batches[id] else { return }
-        release(id)
-        end(batch, batch.writing.map { (batch.members[$0], .uncertain(Self.noAnswer)) })
-    }
-
-    private static let noAnswer = "no answer came within the retry window"
+    static let noAnswer = "no answer came within the retry window"
 
     static let unavailable = Failure(
         .upstream, .unavailableUpstream,

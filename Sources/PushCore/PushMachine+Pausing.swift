@@ -30,7 +30,7 @@ extension PushMachine {
     /// True when a batch of the account may begin; when it is paused, the one that is going to be the probe.
     func mayBegin(_ account: AccountKey) -> Bool {
         guard let breaker = breakers[account], breaker.isPaused else { return true }
-        return breaker.isProbeDue(at: now.monotonic) && held(account).isEmpty
+        return breaker.isProbeDue(at: now.monotonic) && firstToAsk(account) == nil
     }
 
     mutating func begun(_ batch: Int64, of account: AccountKey) {
@@ -88,11 +88,20 @@ extension PushMachine {
         }
     }
 
+    /// The first of them whose time has come.
+    private func firstToAsk(_ account: AccountKey) -> (id: Int64, step: Batch.Step)? {
+        held(account).first { id, _ in
+            guard case .waiting(let until, _) = batches[id]?.stage else { return false }
+            return until == .max || until <= now.monotonic
+        }
+    }
+
     /// The exchange of a batch cannot leave now.
     mutating func hold(_ id: Int64, _ step: Batch.Step) {
         guard let batch = batches[id] else { return }
-        guard batch.mayHaveBeenSent else { return takeBack(id) }
-        let until = isPaused(batch.account) ? UInt64.max : now.monotonic
+        guard !batch.isUntouched else { return takeBack(id) }
+        let due = step == .lookAgain ? batch.doubt?.until ?? now.monotonic : now.monotonic
+        let until = isPaused(batch.account) && step != .lookAgain ? UInt64.max : due
         batches[id]?.stage = .waiting(until: until, retrying: step)
         wakeForNext(batch.account)
     }
@@ -102,14 +111,14 @@ extension PushMachine {
     private mutating func takeBack(_ id: Int64) {
         guard let batch = batches[id] else { return }
         release(id)
+        endPart(batch)
         var ends: [(Batch.Member, MemberEnd)] = []
         for member in batch.members {
-            let tracker = trackers[member.record.place.transfer]
-            let isOver = tracker.map { $0.isDropped || $0.isCancelled } ?? true
+            let isOver = isOver(member)
             lanes[batch.account]?.advance(member.record.place, isOver ? .cancelled : .putBack)
             if isOver { ends.append((member, .unsent)) }
         }
-        settle(ends, intent: nil, answered: batch.intent == 0 ? nil : batch)
+        settle(ends, answered: batch.intent == 0 ? nil : batch)
     }
 
     // MARK: Pausing and resuming
@@ -133,7 +142,11 @@ extension PushMachine {
 
     private mutating func resumed(_ account: AccountKey, _ pause: Breaker.Pause) {
         tell(pause.told.sorted(), .providerResumed, pause.reason, pause.since, .resumed(account))
-        for (id, step) in held(account) { send(id, step) }
+        for (id, step) in held(account) {
+            if step == .lookAgain, let until = batches[id]?.doubt?.until, until > now.monotonic { continue }
+            send(id, step)
+        }
+        wakeForNext(account)
         plan(account)
     }
 
@@ -186,7 +199,7 @@ extension PushMachine {
     /// Sends what finds out whether the account answers again, if it is time to.
     private mutating func probe(_ account: AccountKey) {
         if let breaker = breakers[account], breaker.isProbeDue(at: now.monotonic) {
-            if let first = held(account).first {
+            if let first = firstToAsk(account) {
                 breakers[account]?.beginProbe(first.id)
                 send(first.id, first.step)
             } else {
@@ -205,9 +218,18 @@ extension PushMachine {
     }
 
     /// When an account that is paused is to be woken; nil: by nothing but a fact.
-    func wakeOfPause(_ pause: Breaker.Pause) -> UInt64? {
-        let probe = pause.probe == nil ? pause.nextProbe.flatMap { $0 > now.monotonic ? $0 : nil } : nil
-        return [probe, pause.giveUpAt].compactMap { $0 }.min()
+    func wakeOfPause(_ pause: Breaker.Pause, _ account: AccountKey) -> UInt64? {
+        var next = pause.giveUpAt
+        guard pause.probe == nil, let probe = pause.nextProbe else { return next }
+        if probe > now.monotonic { return min(next ?? .max, probe) }
+        // It is time to ask, and there was nobody to ask about: perhaps somebody waits for a settle time.
+        for (id, _) in held(account) {
+            guard case .waiting(let until, _) = batches[id]?.stage, until > now.monotonic, until < .max else {
+                continue
+            }
+            next = min(next ?? .max, until)
+        }
+        return next
     }
 
     // MARK: Giving up
@@ -241,13 +263,23 @@ extension PushMachine {
         let due = trackers.values.filter { waits($0, for: account) && giveUpTime($0.row) <= now.monotonic }
             .map(\.row.sequence).sorted()
         for sequence in due.prefix(Self.giveUpStretch) { giveUp(sequence, pause.reason) }
-        for (id, step) in held(account) where batches[id].map(giveUpTime) ?? .max <= now.monotonic {
-            endHeld(id, step)
-        }
+        for (id, _) in held(account) where batches[id].map(giveUpTime) ?? .max <= now.monotonic { endHeld(id) }
         noteGiveUp(account)
         if let next = breakers[account]?.pause?.giveUpAt {
             let pause = due.count > Self.giveUpStretch ? Self.giveUpPause : Self.giveUpGrain
             breakers[account]?.giveUp(at: max(next, now.monotonic + pause))
+        }
+    }
+
+    /// A batch that may have been sent has waited for long enough for its account.
+    private mutating func endHeld(_ id: Int64) {
+        guard let batch = batches[id] else { return }
+        release(id)
+        let reason = batch.doubt?.reason ?? Self.noAnswer
+        switch batch.purpose {
+        case .link: goOn(batch, batch.members.map { Self.unmade($0, Self.noAnswer) }, [])
+        case .doubt: goOn(batch, batch.members.map { ($0, .uncertain(reason)) }, [])
+        case .write: goOn(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) }, [])
         }
     }
 
@@ -278,9 +310,10 @@ extension PushMachine {
     // MARK: Transfers that end themselves
 
     /// Those of these transfers that go wrong so often that their own rule ends them.
-    mutating func abortDue(_ sequences: [Int64]) -> [Int64] {
+    mutating func abortDue(_ sequences: [Int64], _ changes: inout [Change]) -> [Int64] {
         let due = sequences.filter { trackers[$0]?.mustAbort == true }
         for sequence in due {
+            changes.append(.transferAborted(sequence: sequence, at: now.wall))
             trackers[sequence]?.abort(at: now.wall)
             if let row = trackers[sequence]?.row { leaveLane(row) }
         }
@@ -294,6 +327,11 @@ extension Breaker {
 }
 
 extension Batch {
+    /// Nothing of it can have reached the provider, and nothing is known of it that would be lost.
+    fileprivate var isUntouched: Bool {
+        purpose == .write && !mayHaveBeenSent && !isRecovered && doubt == nil && !members.contains(where: \.isAdopted)
+    }
+
     /// Nanoseconds after which it is given up: as long as the longest of its records waits.
     var retryWindow: UInt64 {
         let window = members.map(\.record.plan.options.retryWindow).max() ?? PushOptions.standardRetryWindow

@@ -16,16 +16,16 @@ enum MemberEnd: Sendable {
 
 extension PushMachine {
     /// - Parameters:
-    ///   - intent: the intent of the rest of the batch, which shares the commit (K6), and the batch.
+    ///   - intents: intents of what is still to be done, which share the commit (K6), and their batches.
     ///   - answered: the batch whose write has come to these ends; its intent is settled with them.
     ///   - emptyTransfer: a transfer without records, which completes by being accepted.
     ///   - unconfirmed: provider records whose confirmed state goes, unless an end says what it is now.
     mutating func settle(
-        _ ends: [(Batch.Member, MemberEnd)], intent: (row: IntentRow, batch: Int64)?, answered: Batch? = nil,
+        _ ends: [(Batch.Member, MemberEnd)], intents: [(row: IntentRow, batch: Int64)] = [], answered: Batch? = nil,
         emptyTransfer: Int64? = nil, unconfirmed: Unconfirmed? = nil
     ) {
         var rows = SettledRows()
-        var pending = PendingCommit(intentOf: intent?.batch, answered: answered, unconfirmed: unconfirmed)
+        var pending = PendingCommit(intentsOf: intents.map(\.batch), answered: answered, unconfirmed: unconfirmed)
         observedEnds?.append(contentsOf: ends)
         rows.reserve(ends.count)
         pending.finished.reserveCapacity(ends.count)
@@ -54,6 +54,7 @@ extension PushMachine {
                         confirmed: now.wall))
             }
             guard tracker?.isDropped == false else { continue }
+            if let row = tracker?.row { noteDoubt(member, end, of: row) }
             let failure = Self.failure(of: end)
             tracker?.finish(record.row, outcome, errors: failure == nil ? 0 : 1)
             rows.outcomes.append(outcome)
@@ -69,9 +70,8 @@ extension PushMachine {
         pending.advanced = rows.touched.sorted().compactMap { trackers[$0]?.row }
         var changes = rows.unconfirming(unconfirmed) + rows.changes
         if let answered { changes.append(.intentSettled(id: answered.intent, at: now.wall)) }
-        if let intent { changes.append(.intent(intent.row)) }
-        pending.aborted = abortDue(rows.touched.sorted())
-        for sequence in pending.aborted { changes.append(.transferAborted(sequence: sequence, at: now.wall)) }
+        for intent in intents { changes.append(.intent(intent.row)) }
+        pending.aborted = abortDue(rows.touched.sorted(), &changes)
         forgetDropped(ends)
         if changes.isEmpty {
             var accounts: Set<AccountKey> = []

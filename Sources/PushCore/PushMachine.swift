@@ -13,6 +13,10 @@ package enum Fact: Sendable {
     case resumed(TransferRow, finished: [FinishedRecord])
     /// An open intent found at start, with the prepared records of its plan, in the order of the plan.
     case recovered(IntentRow, StoredPlan, [PreparedRecord])
+    /// Creates of earlier runs whose outcome is unknown, and that nobody has dealt with.
+    case inDoubt([IdentityDoubt])
+    /// It is on disk that these records are dealt with.
+    case resolved([RecordPlace])
     /// All that a start has to tell has been told.
     case started
     /// A transfer is on disk. `records` if they are at hand and `hasRoom` said so, else nil: they are read when due.
@@ -82,15 +86,18 @@ package struct PushMachine: Sendable {
     var lastIntent: Int64
     var lastError: Int64
     var lastEvent: Int64
-    private var lastBatch: Int64 = 0
+    var lastBatch: Int64 = 0
     private var lastCommit: Int64 = 0
     private var hasStarted = false
     /// Of accounts that have failed lately, are paused, or have had other credentials.
     var breakers: [AccountKey: Breaker] = [:]
     /// Nanoseconds between two probes of an account that is paused (K32).
     let probeWait: UInt64
-    /// Batches of intents that were open at start, of providers that do not recognise a repeat.
+    /// Batches of intents that were open at start and are not simply sent again: what they do depends on what else is told.
     var recoveredInDoubt: [Int64] = []
+    var bisections: [Int64: Bisection] = [:]
+    /// Creates that end as uncertain and that nobody has dealt with.
+    package internal(set) var doubts: [IdentityDoubt.Key: IdentityDoubt] = [:]
     var effects: [Effect] = []
     /// Ends that were decided since they were last taken, for whoever plans; nil: nobody does.
     var observedEnds: [(Batch.Member, MemberEnd)]?
@@ -103,7 +110,7 @@ package struct PushMachine: Sendable {
 
     /// What follows when a commit is on disk.
     struct PendingCommit: Sendable {
-        var intentOf: Int64?
+        var intentsOf: [Int64] = []
         /// The batch whose write these outcomes come from.
         var answered: Batch?
         var finished: [(record: PreparedRecord, outcome: OutcomeRow)] = []
@@ -142,13 +149,15 @@ package struct PushMachine: Sendable {
             if row.life.cancelled != nil { return resumeCancelled(row) }
             lanes[row.account, default: Lane()].unread.append(Lane.Unread(transfer: row.sequence, after: -1))
         case .recovered(let intent, let plan, let records): recover(intent, plan, records)
+        case .inDoubt(let found): takeUp(found)
+        case .resolved(let places): forgetDoubts { places.contains($0.place) }
         case .started:
             hasStarted = true
-            endRecoveredInDoubt()
+            goOnAfterStart()
             for sequence in trackers.keys.sorted() {
                 sweep(sequence)
                 // It had no records, and went down between being accepted and completed.
-                if trackers[sequence]?.row.allRecords == 0 { settle([], intent: nil, emptyTransfer: sequence) }
+                if trackers[sequence]?.row.allRecords == 0 { settle([], emptyTransfer: sequence) }
             }
             for account in lanes.keys.sorted() { plan(account) }
             startPaused()
@@ -160,7 +169,7 @@ package struct PushMachine: Sendable {
         case .holdersRead(let batch, let holders): holdersRead(batch, holders)
         case .lookedUp(let batch, let reply): lookedUp(batch, reply)
         case .written(let batch, let reply): written(batch, reply)
-        case .linked: break
+        case .linked(let batch, let reply): linked(batch, reply)
         case .committed(let token): committed(token)
         case .woke(let account): woke(account)
         case .sessionDeleted(let session): drop(session)
@@ -202,7 +211,7 @@ package struct PushMachine: Sendable {
     private mutating func accept(_ row: TransferRow, _ records: [PreparedRecord]?) {
         trackers[row.sequence] = TransferTracker(row)
         guard row.allRecords > 0 else {
-            settle([], intent: nil, emptyTransfer: row.sequence)
+            settle([], emptyTransfer: row.sequence)
             return
         }
         if let records {
@@ -256,42 +265,6 @@ package struct PushMachine: Sendable {
         }
     }
 
-    private mutating func recover(_ intent: IntentRow, _ plan: StoredPlan, _ records: [PreparedRecord]) {
-        lastBatch += 1
-        var batch = Batch(
-            id: lastBatch, account: intent.account,
-            key: Lane.BatchKey(resource: intent.resource, namespace: plan.namespace), began: now.monotonic, members: [])
-        let items = plan.items.sorted { $0.trace < $1.trace }
-        for item in items {
-            guard let record = records.first(where: { $0.place == item.place }) else { continue }
-            // A batch keeps traces as places: records that were settled without a write leave gaps, which are filled.
-            while batch.members.count < item.trace {
-                batch.members.append(Batch.Member(record: record))
-            }
-            var member = Batch.Member(record: record, hasSearched: true, warnings: item.warnings)
-            member.write = Batch.Member.Write(target: item.target, fields: item.fields)
-            member.links = links(of: record, record.children, warnings: &member.warnings)
-            member.warnings = item.warnings
-            // The provider may give the answer that it gave to the first attempt.
-            member.asOf = intent.created
-            batch.members.append(member)
-            lanes[intent.account, default: Lane()].admitRecovered(record)
-            lanes[intent.account]?.advance(record.place, .recovered)
-        }
-        batch.intent = intent.id
-        batch.isRecovered = true
-        batch.attempt = intent.attempt + 1
-        batch.stage = .exchanging
-        batch.mayHaveBeenSent = true
-        batches[batch.id] = batch
-        lanes[intent.account, default: Lane()].beginRecovering(batch.key)
-        guard batch.mayRepeat else {
-            recoveredInDoubt.append(batch.id)
-            return
-        }
-        send(batch.id, .write)
-    }
-
     // MARK: Commits
 
     mutating func commit(_ changes: [Change], _ pending: PendingCommit) {
@@ -323,7 +296,7 @@ package struct PushMachine: Sendable {
         }
         if let swept = pending.swept.first { sweep(swept.place.transfer) }
         for sequence in pending.aborted { endCancelled(sequence) }
-        if let batch = pending.intentOf { intentCommitted(batch) }
+        for batch in pending.intentsOf { intentCommitted(batch) }
         for account in accounts.sorted() { plan(account) }
     }
 
@@ -364,6 +337,7 @@ package struct PushMachine: Sendable {
     // MARK: Ending a session
 
     private mutating func drop(_ session: Identifier) {
+        forgetDoubts { $0.session == session }
         var accounts: Set<AccountKey> = []
         forgetInPauses(session)
         for sequence in trackers.keys.sorted() {

@@ -119,6 +119,30 @@ package struct StoredState: Equatable, Sendable {
     package var plans: [PlanAge] = []
     package var credentials: [CredentialRow] = []
     package var pauses: [PauseRow] = []
+    /// Entries about unknown outcomes of records with an internal id that nobody has dealt with.
+    package var doubts: [StoredDoubt] = []
+
+    package struct StoredDoubt: Equatable, Sendable {
+        package var place: RecordPlace
+        package var transferID: Identifier
+        package var session: Identifier
+        /// Of the session, under which the transfer was accepted.
+        package var revision: Int32
+        package var internalID: String
+        package var schemaKey: String
+
+        package init(
+            place: RecordPlace, transferID: Identifier, session: Identifier, revision: Int32, internalID: String,
+            schemaKey: String
+        ) {
+            self.place = place
+            self.transferID = transferID
+            self.session = session
+            self.revision = revision
+            self.internalID = internalID
+            self.schemaKey = schemaKey
+        }
+    }
 
     package struct PlanAge: Equatable, Sendable {
         package var sequence: Int64

@@ -31,8 +31,13 @@ enum Migrations {
     }
 
     private static let all = [
-        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, pauses,
+        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, doubts, pauses,
     ]
+
+    /// What a start looks for among all errors: records of which nobody knows whether they were created.
+    private static let doubts = """
+        CREATE INDEX error_doubt ON error(sequence) WHERE code='outcome_unknown' AND resolved=0;
+        """
 
     /// One an account. name: the operator's word for it; sealed: the value itself, under the gateway's key.
     private static let credentials = """

@@ -117,6 +117,18 @@ struct Opening {
         ) { row throws(StoreFailure) in StoredState.PlanAge(sequence: row.integer(), created: row.integer()) }
         state.credentials = try database.rows(CredentialRow.select, "load credentials", CredentialRow.read)
         state.pauses = try database.rows(PauseRow.select, "load pauses", PauseRow.read)
+        state.doubts = try database.rows(
+            """
+            SELECT e.transfer, e.ordinal, t.id, s.id, t.revision, e.internal_id, e.schema_key
+            FROM error e INDEXED BY error_doubt JOIN session s ON s.number=e.session
+                JOIN transfer t ON t.sequence=e.transfer
+            WHERE e.code='outcome_unknown' AND e.resolved=0 AND e.internal_id IS NOT NULL ORDER BY e.sequence
+            """, "load doubts"
+        ) { row throws(StoreFailure) in
+            StoredState.StoredDoubt(
+                place: RecordPlace(transfer: row.integer(), ordinal: row.int32()), transferID: row.identifier(),
+                session: row.identifier(), revision: row.int32(), internalID: row.text(), schemaKey: row.text())
+        }
         let find = try database.statement("SELECT name, sequence FROM consumer", "load consumers")
         while try find.step() {
             var row = RowReader(find)

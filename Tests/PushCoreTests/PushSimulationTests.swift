@@ -6,7 +6,11 @@ import Testing
 @Suite struct PushSimulationTests {
     @Test(arguments: 0..<300)
     func everyAcceptedRecordArrivesOnceWhateverHappens(seed: Int) throws {
-        var house = try SimulatedHouse(seed: UInt64(seed), lossPercent: seed % 3 == 0 ? 0 : 25)
+        try story(SimulatedHouse(seed: UInt64(seed), lossPercent: seed % 3 == 0 ? 0 : 25))
+    }
+
+    func story(_ house: SimulatedHouse) throws {
+        var house = house
         var last: [String: Int] = [:]
         var links: Set<String> = []
         var version = 0

@@ -117,6 +117,21 @@ struct SimulatedStore {
             }
     }
 
+    /// As the gateway finds them at a start.
+    func doubts(_ plan: SessionPlan) -> [IdentityDoubt] {
+        errors.compactMap { error in
+            guard error.code == "outcome_unknown", let internalID = error.internalID,
+                let schema = plan.schemas.first(where: { $0.key == error.schemaKey })
+            else { return nil }
+            return IdentityDoubt(
+                key: IdentityDoubt.Key(
+                    account: plan.account, namespace: plan.namespace, resource: schema.resource.name,
+                    internalID: internalID),
+                place: RecordPlace(transfer: error.transfer, ordinal: error.ordinal), transferID: error.transferID,
+                session: error.session)
+        }
+    }
+
     func finished(_ transfer: Int64, from index: Int32) -> [FinishedRecord] {
         outcomes.values.compactMap { outcome in
             guard outcome.place.transfer == transfer, let row = records[outcome.place], row.parent < 0,
