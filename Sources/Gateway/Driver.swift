@@ -13,6 +13,7 @@ final class Driver {
     let sessions: Sessions
     private let carriers: Exchanges
     private let sealer: Sealer
+    let exchangeLog: ExchangeLog
     private(set) var machine: PushMachine
     private var facts: [Fact] = []
     private var isTelling = false
@@ -46,6 +47,7 @@ final class Driver {
         self.sessions = sessions
         carriers = exchanges
         self.sealer = sealer
+        exchangeLog = ExchangeLog(store: store, turn: turn, exchanges)
         machine = PushMachine(
             lastIntent: store.state.lastIntent, lastError: store.state.lastError, lastEvent: store.state.lastEvent,
             probeWait: probeWait)
@@ -76,13 +78,19 @@ final class Driver {
         case .readHolders(let batch, let scope, let resource, let ids):
             readHolders(scope, resource, ids) { [self] in tell(.holdersRead(batch: batch, $0)) }
         case .lookUp(let batch, let account, let request):
-            look(request, account) { [self] in tell(.lookedUp(batch: batch, $0)) }
+            let provider = carriers.provider(of: account)
+            let matter = machine.matter(ofLookUp: batch, resource: request.resource, detailed: provider != nil)
+            carry(ProviderRuns.lookUp(request, account, provider), matter) { [self] in
+                tell(.lookedUp(batch: batch, $0))
+            }
         case .write(let batch, let account, let request):
-            carry(ProviderRuns.write(request, account, carriers.provider(of: account))) { [self] in
+            let matter = machine.matter(ofWrite: batch, resource: request.resource)
+            carry(ProviderRuns.write(request, account, carriers.provider(of: account)), matter) { [self] in
                 tell(.written(batch: batch, $0))
             }
         case .link(let batch, let account, let request):
-            carry(ProviderRuns.link(request, account, carriers.provider(of: account))) { [self] in
+            let matter = machine.matter(ofWrite: batch, resource: request.resource)
+            carry(ProviderRuns.link(request, account, carriers.provider(of: account)), matter) { [self] in
                 tell(.linked(batch: batch, $0))
             }
         case .commit(let changes, let token):
@@ -131,15 +139,22 @@ final class Driver {
         }
     }
 
+    /// For a plan: the log of its exchanges names no records.
     func look(_ request: LookupRequest, _ account: AccountKey, _ answer: @escaping (Reply<LookupAnswer>) -> Void) {
-        carry(ProviderRuns.lookUp(request, account, carriers.provider(of: account)), answer)
+        carry(
+            ProviderRuns.lookUp(request, account, carriers.provider(of: account)),
+            ExchangeMatter(resource: request.resource), answer)
     }
 
-    private func carry<Answer>(_ run: any ProviderRun<Answer>, _ answer: @escaping (Reply<Answer>) -> Void) {
+    private func carry<Answer>(
+        _ run: any ProviderRun<Answer>, _ matter: ExchangeMatter, _ answer: @escaping (Reply<Answer>) -> Void
+    ) {
         guard !isDraining else { return }
         exchangesUnderWay += 1
         RunCarrier(run, carriers) { [self] in
             moment
+        } note: { [self] ended in
+            exchangeLog.note(ended, matter)
         } answer: { [self] reply in
             exchangesUnderWay -= 1
             if let reply { answer(reply) }

@@ -15,12 +15,7 @@ package enum ManifestReport {
     /// - Throws: `StartFailure` when a manifest of the folder is wrong.
     package static func list(folder: String?) throws(StartFailure) -> String {
         let own = try own(folder)
-        let catalogue: Catalogue
-        do {
-            catalogue = try Catalogue(own: own)
-        } catch {
-            throw StartFailure(description: error.description, exitCode: 70)
-        }
+        let catalogue = try Catalogue.with(own)
         var rows = [["NAME", "PROVIDER", "CLASS", "WHERE", "RESOURCES"]]
         for provider in catalogue.all {
             let place = catalogue.http[provider.name]?.base ?? "embedded"

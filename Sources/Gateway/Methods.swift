@@ -75,6 +75,7 @@ struct Methods {
             "getTransfer": ResultMethods.transfer,
             "getData": ResultMethods.data,
             "getErrors": ResultMethods.errors,
+            "getRecord": RecordMethods.record,
             "getStatistics": ResultMethods.statistics,
             "exportIdentities": IdentityMethods.export,
             "importIdentities": IdentityMethods.import,

@@ -23,6 +23,19 @@ package struct ManifestProblems: Error, CustomStringConvertible {
     }
 }
 
+extension Catalogue {
+    /// What is built in, and these.
+    ///
+    /// - Throws: `StartFailure` with code 70 when a manifest inside the binary is wrong.
+    static func with(_ own: [OwnManifest]) throws(StartFailure) -> Catalogue {
+        do {
+            return try Catalogue(own: own)
+        } catch {
+            throw StartFailure(description: error.description, exitCode: 70)
+        }
+    }
+}
+
 /// Reads manifests from files. They are read once, at the start, and before anything is served.
 package enum OwnManifests {
     /// Bytes of one file, and files of a folder.

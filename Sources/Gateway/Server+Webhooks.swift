@@ -1,4 +1,5 @@
 import PushCore
+import Store
 
 extension Server {
     func wireWebhooks() {
@@ -18,5 +19,12 @@ extension Server {
     func endIfWaited() {
         guard configuration.waitsForTransfers, driver.machine.running == 0 else { return }
         for connection in connections.values where connection.peer == nil { connection.checkInputDone() }
+    }
+
+    static func storeSettings(_ configuration: Configuration) -> StoreSettings {
+        var settings = StoreSettings()
+        settings.eventLogBytes = configuration.retention.eventBytes
+        settings.endpointDeliveries = configuration.webhooks.endpointDeliveries
+        return settings
     }
 }

@@ -58,6 +58,8 @@ package final class Server {
     private var lastConnection = 0
     private var listeners: [Listener] = []
     private let housekeeping: Timer
+    /// Until when a stop waits for webhooks' answers.
+    private var webhookPatience: UInt64 = 0
     private let started: UInt64
     private(set) var isDraining = false
     private(set) var isReady = false
@@ -96,9 +98,7 @@ package final class Server {
         self.configuration = configuration
         self.log = log
         do {
-            var settings = StoreSettings()
-            settings.eventLogBytes = configuration.retention.eventBytes
-            store = try DurableStore(loop: loop, path: configuration.store, settings: settings)
+            store = try DurableStore(loop: loop, path: configuration.store, settings: Self.storeSettings(configuration))
         } catch {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }
@@ -346,6 +346,8 @@ package final class Server {
         listeners = []
         driver.isDraining = true
         webhooks.isDraining = true
+        // The next start makes a call again that has no answer by then, with the same id.
+        webhookPatience = loop.now + 2_000_000_000
         for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
@@ -371,8 +373,8 @@ package final class Server {
     }
 
     private func drainStep() {
-        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, webhooks.underWay == 0, turn.isEmpty,
-            !connections.values.contains(where: \.isBusy)
+        guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, turn.isEmpty,
+            webhooks.underWay == 0 || loop.now >= webhookPatience, !connections.values.contains(where: \.isBusy)
         else { return }
         finish()
     }
@@ -396,7 +398,7 @@ package final class Server {
     }
 
     private func closeRooms() {
-        turn.flush()
+        turn.flushNotes()
         driver.close()
         webhooks.close { [self] in
             exchanges.close { [self] in

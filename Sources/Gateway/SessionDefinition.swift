@@ -100,11 +100,11 @@ struct SessionChange {
             if credential != nil { changes.append(.authenticationResolved(row.account)) }
             if !isNew { changed.append("credentials") }
         }
-        if isNew || !definition.changed.isEmpty {
+        let isNamed = !isNew && server.sessions.byID[row.id]?.row.account != row.account
+        if isNamed { changed.append("account") }
+        if isNew || isNamed || !definition.changed.isEmpty {
             server.sessions.keep(Sessions.Session(row: row, plan: plan))
-            if isEmbedded {
-                server.local.open(account: row.account.name, settings: server.settings(of: row))
-            }
+            if isEmbedded { server.local.open(account: row.account.name, settings: server.settings(of: row)) }
             changes.insert(.session(row), at: 0)
         }
         if !changes.isEmpty, let session = server.sessions.byID[row.id], server.missing(session) == nil {

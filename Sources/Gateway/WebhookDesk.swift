@@ -38,6 +38,8 @@ final class WebhookDesk {
     private var lastDelivery: Int64
     /// Deliveries that are given up, but not yet on disk.
     private var givingUp: Set<Int64> = []
+    /// Deliveries that are finished, but not yet on disk.
+    private var finishing: Set<Int64> = []
     /// Requests whose answer is awaited.
     private(set) var underWay = 0
     // Counts since the start, for `stats`.
@@ -67,7 +69,7 @@ final class WebhookDesk {
         self.sessions = sessions
         secrets = WebhookSecrets(sealer: sealer, stored: store.state.webhookSecrets)
         filter = AddressFilter(allowed: configuration.allowed)
-        machine = DeliveryMachine(schedule: configuration.schedule)
+        machine = DeliveryMachine(schedule: configuration.schedule, ceiling: configuration.endpointDeliveries)
         lastDelivery = store.state.lastDelivery
         var policy = PoolPolicy(filter: filter)
         policy.isPlainWhereAllowed = true
@@ -79,7 +81,11 @@ final class WebhookDesk {
     }
 
     /// Takes up what the last run left. To be called before anything new comes.
-    func open() { tell(.added(store.state.pendingDeliveries)) }
+    func open() {
+        let pending = store.state.pendingDeliveries
+        if !pending.left.isEmpty { tell(.left(pending.left)) }
+        tell(.added(pending.held))
+    }
 
     func close(_ done: @escaping () -> Void) {
         isDraining = true
@@ -167,7 +173,17 @@ final class WebhookDesk {
         switch effect {
         case .attempt(_, let sequence): attempt(sequence)
         case .keep(let sequence, let progress): keep(sequence, progress)
+        case .load(let key, let from, let limit): load(key, from: from, limit: limit)
         case .wake(let key, let time): wake(key, at: time)
+        }
+    }
+
+    private func load(_ key: EndpointKey, from: Int64, limit: Int) {
+        // What the answer may show as pending though it is not: its end is on its way to the disk.
+        let known = machine.known(of: key).union(finishing)
+        store.read(.pendingDeliveries(key, from: from, limit: limit)) { [self] answer in
+            guard case .pendingDeliveries(let rows, let next) = answer else { return }
+            tell(.loaded(key, rows.filter { !known.contains($0.sequence) }, next: next))
         }
     }
 
@@ -186,9 +202,11 @@ final class WebhookDesk {
         case .pending: turn.commit([.deliveryProgressed(sequence: sequence, progress)]) {}
         case .delivered:
             delivered += 1
-            turn.commit([.deliveryProgressed(sequence: sequence, progress)]) {}
+            finishing.insert(sequence)
+            turn.commit([.deliveryProgressed(sequence: sequence, progress)]) { [self] in finished(sequence) }
         case .failed:
             failed += 1
+            finishing.insert(sequence)
             giveUp(sequence, progress)
         }
     }
@@ -196,7 +214,7 @@ final class WebhookDesk {
     private func giveUp(_ sequence: Int64, _ progress: DeliveryProgress) {
         givingUp.insert(sequence)
         store.read(.delivery(sequence: sequence)) { [self] answer in
-            guard givingUp.remove(sequence) != nil else { return }
+            guard givingUp.remove(sequence) != nil else { return finished(sequence) }
             var changes: [Change] = [.deliveryProgressed(sequence: sequence, progress)]
             var events: [EventRow] = []
             if case .delivery(let content?) = answer, sessions.byID[content.row.event.session] != nil {
@@ -209,9 +227,14 @@ final class WebhookDesk {
                 ]
                 changes.append(.events(events))
             }
-            turn.commit(changes) { [self] in if !events.isEmpty { onPublished(events) } }
+            turn.commit(changes) { [self] in
+                finished(sequence)
+                if !events.isEmpty { onPublished(events) }
+            }
         }
     }
+
+    private func finished(_ sequence: Int64) { finishing.remove(sequence) }
 
     /// Makes deliveries again, each from its first attempt on; calls back with how many when this is on disk.
     func replay(_ rows: [DeliveryRow], _ done: @escaping (Int) -> Void) {
@@ -223,14 +246,16 @@ final class WebhookDesk {
             let waiting = known[key] ?? machine.known(of: key)
             known[key] = waiting
             // Else it was delivered just now, and is only not on disk yet.
-            return waiting.contains(row.sequence)
+            return waiting.contains(row.sequence) || machine.isLeft(row.sequence, of: key)
         }
         guard !rows.isEmpty else { return done(0) }
         let sequences = rows.map(\.sequence)
         // What is on its way to be given up must not be written after this.
         givingUp.subtract(sequences)
         turn.commit([.deliveriesReplayed(sequences, at: now)]) { [self] in
-            tell(.replayed(rows.map { $0.replayed(at: now) }))
+            // Those that stand in the store only wait for their first attempt anyhow.
+            let told = rows.filter { $0.progress.state != .pending || !machine.isLeft($0.sequence, of: $0.pending.key) }
+            tell(.replayed(told.map { $0.replayed(at: now) }))
             done(rows.count)
         }
     }
@@ -311,6 +336,8 @@ package struct WebhookConfiguration: Equatable, Sendable {
     /// Addresses that may be called though they are not public ones.
     package var allowed: [AddressRange] = []
     package var schedule = DeliverySchedule.standard
+    /// Pending deliveries of one endpoint that are held in memory.
+    package var endpointDeliveries = 1_000
 
     package init() {}
 }

@@ -33,7 +33,10 @@ package struct LinkRun: ProviderRun {
         var made: [ProviderCall] = []
         for part in parts {
             guard let operation = resource.operations[.link] else { continue }
-            made.append(calls.add(part, .link, exchange(part, part[0].target.resource, operation)))
+            made.append(
+                calls.add(
+                    part, .link, exchange(part, part[0].target.resource, operation),
+                    about: .traces(part.map(\.trace))))
         }
         return made.isEmpty ? RunStep(reply: .answered(refused)) : RunStep(calls: made)
     }
@@ -76,18 +79,25 @@ package struct LinkRun: ProviderRun {
             return RunStep(calls: [calls.repeated(pairs, call, after: milliseconds)])
         case .notSent(let reason): setback.note(.notSent(reason))
         case .unknown(let reason): setback.note(.unknown(reason))
-        case .badContent, .missing:
-            guard pairs.count > 1 else {
-                refused[pairs[0].trace, default: []].append(pairs[0].target)
-                break
-            }
-            // Nothing of it was done, and nobody says which link is at fault.
-            setback.note(.refusedTogether(Failure(.upstream, .refusedUpstream, "One of the links was refused.")))
+        case .badContent(let failure): refuse(pairs, failure)
+        case .missing(let text): refuse(pairs, Failure(.upstream, .refusedUpstream, text))
         case .done: break
         case .refused(let failure): setback.note(.refused(failure))
         }
         guard calls.isEmpty else { return RunStep() }
         return RunStep(reply: setback.reply ?? .answered(refused))
+    }
+
+    /// Nothing of a request was done. With several links in it nobody says which is at fault; one of several requests is
+    /// at fault for its own.
+    private mutating func refuse(_ pairs: [Pair], _ failure: Failure) {
+        if pairs.count > 1 {
+            setback.note(.refusedTogether(failure))
+        } else if self.pairs.count > 1 {
+            refused[pairs[0].trace, default: []].append(pairs[0].target)
+        } else {
+            setback.note(.refused(failure))
+        }
     }
 
     private mutating func accept(_ root: JSONView, _ pairs: [Pair], _ operation: Operation) {

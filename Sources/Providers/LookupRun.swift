@@ -30,6 +30,8 @@ package struct LookupRun: ProviderRun {
     private var setback = Setback<LookupAnswer>()
     /// Ids that searches have found, to be read.
     private var hits: [String] = []
+    /// What each was found by.
+    private var found: [String: LookupRequest.Search] = [:]
     private var known: Set<String> = []
 
     /// Values that are asked for alone after an answer did not account for them.
@@ -241,7 +243,16 @@ package struct LookupRun: ProviderRun {
             guard let way = resource.ways[field] else { return nil }
             exchange = self.exchange(searches, way, operation, after)
         }
-        return calls.add(subject, operation.kind, exchange)
+        return calls.add(subject, operation.kind, exchange, about: about(subject))
+    }
+
+    private func about(_ subject: Subject) -> ExchangeSubject {
+        switch subject {
+        case .ids(let ids):
+            let searches = ids.compactMap { found[$0] }
+            return searches.isEmpty ? .ids(ids) : .searches(searches)
+        case .keys(_, let searches), .search(_, let searches, _, _): return .searches(searches)
+        }
     }
 
     // MARK: Back
@@ -314,7 +325,10 @@ package struct LookupRun: ProviderRun {
             guard let record = record(result, operation) else { return nil }
             guard let key = keys(of: record).values[place], wanted.contains(key) else { continue }
             if !operation.readsAgain { answer.records[record.id] = record }
-            if operation.readsAgain && known.insert(record.id).inserted { hits.append(record.id) }
+            if operation.readsAgain && known.insert(record.id).inserted {
+                hits.append(record.id)
+                found[record.id] = LookupRequest.Search(field: field, value: key)
+            }
         }
         guard let next = operation.next.flatMap({ root.at($0)?.idText }), page < Self.pageCeiling else { return [] }
         return [.search(field: field, searches, after: next, page: page + 1)]

@@ -62,7 +62,9 @@ package struct WriteRun: ProviderRun {
             guard let operation = resource.operations[isCreate ? .create : .update] else {
                 return RunStep(reply: .refused(Self.unsupported))
             }
-            made.append(calls.add(.write(items), operation.kind, exchange(items, operation)))
+            made.append(
+                calls.add(
+                    .write(items), operation.kind, exchange(items, operation), about: .traces(items.map(\.trace))))
         }
         for item in request.items where !Self.isWritten(item) {
             guard let id = item.target else { continue }
@@ -177,7 +179,9 @@ package struct WriteRun: ProviderRun {
             let written = Set(request.items.flatMap { $0.fields.map(\.name) }).sorted()
             let made = stride(from: 0, to: ids.count, by: operation.batch).map { start in
                 let part = Array(ids[start..<min(start + operation.batch, ids.count)])
-                return calls.add(.read(part), .read, resource.read(part, key: nil, written, operation, account))
+                return calls.add(
+                    .read(part), .read, resource.read(part, key: nil, written, operation, account),
+                    about: .traces(part.flatMap { readers[$0] ?? [] }))
             }
             return RunStep(calls: made)
         }

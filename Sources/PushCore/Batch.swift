@@ -39,6 +39,8 @@ struct Batch: Sendable {
         var known: KnownRecord?
         /// Set when it is to be written: nil creates.
         var write: Write?
+        /// By what it was decided who it is.
+        var reason: DecisionReason?
 
         /// It stands at the provider, and its links are still to be made.
         var written: Written?

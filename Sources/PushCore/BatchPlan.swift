@@ -46,8 +46,12 @@ extension Batch {
         return writer.bytes
     }
 
-    /// What only some members have: what was answered of a record whose links are to be made, and that it was adopted.
+    /// What only some members have: by what it was decided who they are, what was answered of a record whose links are to be made, and that it was adopted.
     private static func write(_ member: Member, to writer: inout JSONWriter) {
+        if let reason = member.reason {
+            writer.key("y")
+            writer.string(reason.text)
+        }
         if member.isAdopted {
             writer.key("a")
             writer.bool(true)
@@ -83,6 +87,7 @@ package struct StoredPlan: Equatable, Sendable {
         package var target: String?
         package var fields: [Int]
         package var warnings: [Warning]
+        package var reason: DecisionReason?
         var isAdopted = false
         var written: Batch.Member.Written?
         var unlinked: [LinkTarget] = []
@@ -107,7 +112,8 @@ package struct StoredPlan: Equatable, Sendable {
             var read = Item(
                 place: RecordPlace(transfer: transfer, ordinal: Int32(clamping: ordinal)), trace: Int(trace),
                 target: item["id"]?.string, fields: fields.elements.compactMap { $0.integer.map(Int.init) },
-                warnings: item["w"].map(Warning.parse) ?? [])
+                warnings: item["w"].map(Warning.parse) ?? [],
+                reason: item["y"]?.string.flatMap(DecisionReason.init))
             read.isAdopted = item["a"]?.bool ?? false
             if let id = item["i"]?.string {
                 read.written = Batch.Member.Written(

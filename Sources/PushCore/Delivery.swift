@@ -112,6 +112,45 @@ package struct PendingDelivery: Equatable, Sendable {
     }
 }
 
+/// Deliveries to one endpoint that stand in the store only, because it has as many in memory as it may.
+package struct LeftDeliveries: Equatable, Sendable {
+    /// All that are pending from this sequence on.
+    package var from: Int64
+    package var through: Int64
+    package var count: Int
+
+    package init(from: Int64, through: Int64, count: Int) {
+        self.from = from
+        self.through = through
+        self.count = count
+    }
+
+    mutating func add(_ sequence: Int64) {
+        from = min(from, sequence)
+        through = max(through, sequence)
+        count += 1
+    }
+}
+
+/// Deliveries as a start finds them: what an endpoint may have in memory, and what it leaves in the store.
+package struct PendingDeliveries: Equatable, Sendable {
+    package var held: [PendingDelivery] = []
+    package var left: [EndpointKey: LeftDeliveries] = [:]
+    private var counts: [EndpointKey: Int] = [:]
+
+    package init() {}
+
+    /// Takes them in their order. What is in the schedule is always held: there is no more of it than was held before.
+    package mutating func add(_ delivery: PendingDelivery, ceiling: Int) {
+        if delivery.attempts == 0, counts[delivery.key, default: 0] >= ceiling {
+            left[delivery.key, default: LeftDeliveries(from: .max, through: 0, count: 0)].add(delivery.sequence)
+        } else {
+            held.append(delivery)
+            counts[delivery.key, default: 0] += 1
+        }
+    }
+}
+
 /// A delivery with all that its payload is rendered from.
 package struct DeliveryContent: Equatable, Sendable {
     package var row: DeliveryRow

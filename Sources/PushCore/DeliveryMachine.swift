@@ -19,6 +19,10 @@ package enum DeliveryFact: Sendable {
     /// Deliveries that somebody asked for again, on disk as well: those that wait are due, others begin anew.
     case replayed([PendingDelivery])
     case answered(sequence: Int64, DeliveryOutcome)
+    /// What a start leaves in the store. Comes before `added`.
+    case left([EndpointKey: LeftDeliveries])
+    /// The answer to `load`; `next`: there may be more from this sequence on.
+    case loaded(EndpointKey, [PendingDelivery], next: Int64?)
     /// The time of `wake` has come.
     case woke(EndpointKey)
     case sessionDeleted(Identifier)
@@ -29,6 +33,8 @@ package enum DeliveryEffect: Equatable, Sendable {
     case attempt(EndpointKey, sequence: Int64)
     /// Keep how far the delivery has come.
     case keep(sequence: Int64, DeliveryProgress)
+    /// Read what is pending from this sequence on, and report `loaded`.
+    case load(EndpointKey, from: Int64, limit: Int)
     /// Report `woke` at this time of the monotonic clock.
     case wake(EndpointKey, at: UInt64)
 }
@@ -44,6 +50,9 @@ package struct DeliveryMachine: Sendable {
     private static let sweepCeiling = 256
 
     let schedule: DeliverySchedule
+    /// Deliveries of one endpoint that are in memory; more stay in the store, in their order. Those that were asked for
+    /// again while older ones wait come on top.
+    let ceiling: Int
     private var endpoints: [EndpointKey: Endpoint] = [:]
     private var flights: [Int64: Flight] = [:]
     /// Endpoints that could go on if fewer attempts were in flight, in the order of asking.
@@ -80,11 +89,15 @@ package struct DeliveryMachine: Sendable {
         /// Nothing goes before this time, because the receiver asked for it.
         var heldUntil: UInt64 = 0
         var wakesAt: UInt64?
+        var left: LeftDeliveries?
+        /// `left.through` as it was when a load was ordered that is not answered yet.
+        var loadingThrough: Int64?
 
+        var held: Int { line.count - next + scheduled.count + inFlight }
         var inFlight: Int { firstInFlight + laterInFlight }
         var isPaused: Bool { failures >= DeliveryMachine.failuresToPause }
         var first: Waiting? { next < line.count ? line[next] : nil }
-        var isEmpty: Bool { next == line.count && scheduled.isEmpty && inFlight == 0 }
+        var isEmpty: Bool { next == line.count && scheduled.isEmpty && inFlight == 0 && left == nil }
 
         mutating func landed(first: Bool) {
             if first { firstInFlight -= 1 } else { laterInFlight -= 1 }
@@ -114,13 +127,18 @@ package struct DeliveryMachine: Sendable {
         }
     }
 
-    package init(schedule: DeliverySchedule = .standard) { self.schedule = schedule }
+    package init(schedule: DeliverySchedule = .standard, ceiling: Int = 1_000) {
+        self.schedule = schedule
+        self.ceiling = max(1, ceiling)
+    }
 
     /// Attempts whose answer is awaited.
     package var inFlight: Int { flights.count }
     /// Deliveries that are not finished.
     package var pending: Int {
-        endpoints.values.reduce(flights.count) { $0 + $1.line.count - $1.next + $1.scheduled.count }
+        endpoints.values.reduce(flights.count) {
+            $0 + $1.line.count - $1.next + $1.scheduled.count + ($1.left?.count ?? 0)
+        }
     }
     /// Endpoints that are paused.
     package var paused: Int { endpoints.values.count(where: \.isPaused) }
@@ -132,12 +150,18 @@ package struct DeliveryMachine: Sendable {
         known.formUnion(endpoint.scheduled.lazy.map(\.sequence))
         return known
     }
+    /// Whether it stands in the store only, if it is pending at all.
+    package func isLeft(_ sequence: Int64, of key: EndpointKey) -> Bool {
+        endpoints[key]?.left.map { $0.from <= sequence } ?? false
+    }
     /// Whether something of a session is pending: it counts as unfinished then.
     package func hasPending(session: Identifier) -> Bool { endpoints.keys.contains { $0.session == session } }
     /// No attempt is in flight, and none could be made before time passes.
     package var isQuiet: Bool {
         flights.isEmpty
-            && !endpoints.values.contains { $0.first != nil && !$0.isPaused && $0.heldUntil <= now.monotonic }
+            && !endpoints.values.contains {
+                ($0.first != nil || $0.loadingThrough != nil) && !$0.isPaused && $0.heldUntil <= now.monotonic
+            }
     }
 
     package mutating func handle(_ fact: DeliveryFact, at moment: Moment) -> [DeliveryEffect] {
@@ -146,6 +170,8 @@ package struct DeliveryMachine: Sendable {
         case .added(let deliveries): add(deliveries)
         case .replayed(let deliveries): replay(deliveries)
         case .answered(let sequence, let outcome): answered(sequence, outcome)
+        case .left(let all): for (key, left) in all { endpoints[key, default: Endpoint()].left = left }
+        case .loaded(let key, let deliveries, let next): loaded(key, deliveries, next)
         case .woke(let key):
             endpoints[key]?.wakesAt = nil
             pump(key)
@@ -167,20 +193,47 @@ package struct DeliveryMachine: Sendable {
     private mutating func add(_ deliveries: [PendingDelivery]) {
         var keys: [EndpointKey] = []
         for delivery in deliveries {
-            var waiting = Waiting(
-                sequence: delivery.sequence, created: delivery.created, isConcurrent: delivery.isConcurrent,
-                attempts: delivery.attempts)
             if keys.last != delivery.key { keys.append(delivery.key) }
-            if delivery.attempts == 0 {
-                endpoints[delivery.key, default: Endpoint()].line.append(waiting)
+            let endpoint = endpoints[delivery.key, default: Endpoint()]
+            let isFull = endpoint.left.map { $0.from <= delivery.sequence } ?? (endpoint.held >= ceiling)
+            // What is in the schedule was held before.
+            if isFull && delivery.attempts == 0 {
+                let none = LeftDeliveries(from: .max, through: 0, count: 0)
+                endpoints[delivery.key]?.left = endpoint.left ?? none
+                endpoints[delivery.key]?.left?.add(delivery.sequence)
             } else {
-                // The wall clock may have been set back since.
-                let wait = min(max(0, delivery.due - now.wall), 2 * DeliverySchedule.longestWait)
-                waiting.due = now.monotonic + UInt64(wait) * 1_000_000
-                endpoints[delivery.key, default: Endpoint()].schedule(waiting)
+                hold(delivery)
             }
         }
         for key in Set(keys).sorted() { pump(key) }
+    }
+
+    private mutating func hold(_ delivery: PendingDelivery) {
+        var waiting = Waiting(
+            sequence: delivery.sequence, created: delivery.created, isConcurrent: delivery.isConcurrent,
+            attempts: delivery.attempts)
+        if delivery.attempts == 0 {
+            endpoints[delivery.key, default: Endpoint()].line.append(waiting)
+        } else {
+            // The wall clock may have been set back since.
+            let wait = min(max(0, delivery.due - now.wall), 2 * DeliverySchedule.longestWait)
+            waiting.due = now.monotonic + UInt64(wait) * 1_000_000
+            endpoints[delivery.key, default: Endpoint()].schedule(waiting)
+        }
+    }
+
+    private mutating func loaded(_ key: EndpointKey, _ deliveries: [PendingDelivery], _ next: Int64?) {
+        guard var left = endpoints[key]?.left, let through = endpoints[key]?.loadingThrough else { return }
+        let known = known(of: key)
+        let new = deliveries.filter { !known.contains($0.sequence) }
+        left.from = next ?? max(through, deliveries.last?.sequence ?? 0) + 1
+        left.count = max(1, left.count - new.count)
+        // More may have come since it was read.
+        endpoints[key]?.left = next != nil || left.through >= left.from ? left : nil
+        endpoints[key]?.loadingThrough = nil
+        for delivery in new { hold(delivery) }
+        giveUpLine(key)
+        pump(key)
     }
 
     /// Who asks again says that the receiver is there: a pause ends, until it has failed as often once more.
@@ -239,6 +292,10 @@ package struct DeliveryMachine: Sendable {
         if endpoint.isEmpty {
             endpoints[key] = nil
             return
+        }
+        if let left = endpoint.left, endpoint.loadingThrough == nil, endpoint.held <= ceiling / 2 {
+            endpoints[key]?.loadingThrough = left.through
+            effects.append(.load(key, from: left.from, limit: ceiling - endpoint.held))
         }
         var time: UInt64?
         if let later = endpoint.scheduled.first { time = max(later.due, endpoint.heldUntil) }

@@ -53,9 +53,9 @@ extension PushMachine {
         return .refuse([
             Failure(
                 .transferData, .identityInDoubt,
-                "An earlier version of this internal_id, in transfer \(doubt.transferID.text), may have been created: its "
-                    + "outcome is unknown. Look at \(record.plan.provider.displayName) and say with resolveRecord what "
-                    + "became of it, then push this one again.")
+                "An earlier version of this internal_id, in transfer \(doubt.transferID.text), may have been created. Look at "
+                    + "\(record.plan.provider.displayName) and say with resolveRecord what became of it, then push this one "
+                    + "again.")
         ])
     }
 

@@ -130,6 +130,7 @@ extension PushMachine {
             }
             member.asOf = member.confirmed?.confirmed ?? batch.readAt ?? now.wall
             member.warnings += Self.identityWarnings(member, decision, batch)
+            member.reason = batch.reason(place, decision)
             switch decision {
             case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
             case .update(let target, let fields):

@@ -114,7 +114,7 @@ extension PushMachine {
         guard let target = member.write?.target else {
             switch input.match() {
             case .none: return isOver(member) ? .ended(member, .unsent) : .anew(member)
-            case .one(let known):
+            case .one(let known, _):
                 var member = member
                 member.isAdopted = true
                 member.write?.target = known.id

@@ -16,6 +16,7 @@ extension PushMachine {
             var member = Batch.Member(record: record, hasSearched: true, warnings: item.warnings)
             (member.written, member.unlinked, member.isAdopted) = (item.written, item.unlinked, item.isAdopted)
             member.write = Batch.Member.Write(target: item.target, fields: item.fields)
+            member.reason = item.reason
             member.links = links(of: record, record.children, warnings: &member.warnings)
             member.warnings = item.warnings
             // The provider may give the answer that it gave to the first attempt.

@@ -188,7 +188,7 @@ extension PushMachine {
         }
         return OutcomeRow(
             place: member.record.place, kind: kind, providerID: providerID, data: data, basis: basis,
-            warnings: Warning.text(member.warnings), finished: now.wall)
+            warnings: Warning.text(member.warnings), finished: now.wall, decision: member.decision)
     }
 
     /// One entry a record: all that is wrong with it in one text.

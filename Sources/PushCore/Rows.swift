@@ -174,6 +174,8 @@ package struct OutcomeRow: Equatable, Sendable {
     /// Compact text of `Warning.text`, or empty.
     package var warnings: [UInt8]
     package var finished: Int64
+    /// Why it is that provider record; left out by all reads but `Query.explained`.
+    package var decision: DecisionReason?
 
     /// How it is known that a record is as pushed, and since when.
     package struct Basis: Equatable, Sendable {
@@ -211,7 +213,7 @@ package struct OutcomeRow: Equatable, Sendable {
 
     package init(
         place: RecordPlace, kind: OutcomeKind, providerID: String?, data: [UInt8], basis: Basis? = nil,
-        warnings: [UInt8] = [], finished: Int64
+        warnings: [UInt8] = [], finished: Int64, decision: DecisionReason? = nil
     ) {
         self.place = place
         self.kind = kind
@@ -220,6 +222,7 @@ package struct OutcomeRow: Equatable, Sendable {
         self.basis = basis
         self.warnings = warnings
         self.finished = finished
+        self.decision = decision
     }
 }
 

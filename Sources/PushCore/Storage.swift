@@ -64,6 +64,8 @@ package enum Change: Equatable, Sendable {
     case planDropped(sequence: Int64)
     /// Removes finished transfers and events that are older than their retention, at most `limit` transfers at a time.
     case trim(transfersBefore: Int64, eventsBefore: Int64, limit: Int)
+    /// Removes exchanges that ended before, and the oldest of those that are too many.
+    case trimExchanges(before: Int64)
     /// The states of these provider records are known now.
     case confirmed([ConfirmedRow])
     /// The states of these provider records are not known any more.
@@ -80,6 +82,9 @@ package enum Change: Equatable, Sendable {
     case authenticationResolved(AccountKey)
     /// Pairs that a caller brings along; an internal id that is remembered already keeps what it has unless `replacing`.
     case identities([LedgerRow], replacing: Bool)
+    /// Exchanges that have ended, in the order of their ends. One that only records of deleted sessions were for is
+    /// dropped.
+    case exchanges([ExchangeRow])
 }
 
 package struct LedgerScope: Hashable, Sendable {
@@ -111,8 +116,8 @@ package struct StoredState: Equatable, Sendable {
     package var oldestEvent: Int64 = 1
     package var consumers: [String: Int64] = [:]
     package var lastDelivery: Int64 = 0
-    /// Deliveries that are not finished, in their order.
-    package var pendingDeliveries: [PendingDelivery] = []
+    /// Deliveries that are not finished, in their order; of each endpoint so many as `StoreSettings` says.
+    package var pendingDeliveries = PendingDeliveries()
     /// Sealed.
     package var webhookSecrets: [Identifier: [UInt8]] = [:]
     /// Plans that are kept, oldest first.
@@ -229,6 +234,8 @@ package enum Query: Equatable, Sendable {
     /// Deliveries that fit the filter from a sequence on, or with `isBackwards` down from it, at most `limit`. Looks at a
     /// bounded stretch, and says in its answer where to go on.
     case deliveries(DeliveryFilter, from: Int64, isBackwards: Bool, limit: Int)
+    /// Deliveries to an endpoint that are not finished, from a sequence on, in their order.
+    case pendingDeliveries(EndpointKey, from: Int64, limit: Int)
     case plan(id: Identifier)
     /// Top-level records `offset ..< offset + limit` of a plan with all below them. Cut at `bytes` of their contents, but
     /// never empty while there is one.
@@ -239,6 +246,18 @@ package enum Query: Equatable, Sendable {
     case holders(scope: LedgerScope, resource: String, ids: [String])
     /// Rows of the ledger in the order of resource and internal id, after a place, at most `limit`.
     case identities(scope: LedgerScope, resources: [String], after: IdentityPlace?, limit: Int)
+    /// All that is known of the record at a place.
+    case explained(RecordPlace)
+    /// The place of a top-level record.
+    case top(transfer: Int64, index: Int32)
+    /// The newest record that fits, before a place; looks at a bounded stretch.
+    case found(RecordSearch, before: RecordPlace?)
+    /// Exchanges that were for a record, in the order of their ends, after a sequence; looks at a bounded stretch of those
+    /// that ended between two times of the wall clock.
+    case exchanges(RecordPlace, AccountKey, since: Int64, until: Int64, after: Int64)
+    /// How many exchanges of an account have ended when, as far as that was at or after a time of the wall clock; looks
+    /// at a bounded stretch of the log after a sequence.
+    case exchangeCounts(AccountKey, since: Int64, after: Int64)
 }
 
 /// A place in the order of `Query.identities`.
@@ -299,6 +318,8 @@ package enum Answer: Equatable, Sendable {
     case deliveryByID(DeliveryRow?)
     /// `next`: the sequence to go on from; nil when all were looked at.
     case deliveries([DeliveryRow], next: Int64?)
+    /// `next`: as that of `deliveries`.
+    case pendingDeliveries([PendingDelivery], next: Int64?)
     /// A plan that is ready.
     case plan(PlanRow?)
     case planned([PlannedResult])
@@ -306,6 +327,13 @@ package enum Answer: Equatable, Sendable {
     /// By provider id.
     case holders([String: [String]])
     case identities([LedgerRow], isLast: Bool)
+    case explained(ExplainedRow?)
+    case top(RecordPlace?)
+    /// `next`: everything at and behind this place was looked at; nil: everything was.
+    case found(RecordPlace?, next: RecordPlace?)
+    /// `examinedThrough`: every exchange up to this sequence was looked at.
+    case exchanges([ExchangeRow], examinedThrough: Int64, isLast: Bool)
+    case exchangeCounts([ExchangeCount], examinedThrough: Int64, isLast: Bool)
 }
 
 package struct FinishedRecord: Equatable, Sendable {

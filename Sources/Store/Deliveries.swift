@@ -99,6 +99,22 @@ extension Reader {
         return try find.rows(DeliveryRow.read).first
     }
 
+    func pendingDeliveries(_ key: EndpointKey, from: Int64, limit: Int) throws(StoreFailure) -> Answer {
+        let find = try database.composed(
+            PendingDelivery.select
+                + """
+                 WHERE d.state=0 AND d.session=(SELECT number FROM session WHERE id=?1) AND d.endpoint=?2
+                AND d.sequence>=?3 ORDER BY d.sequence LIMIT ?4
+                """, "read pending deliveries")
+        var binder = RowBinder(find)
+        binder.put(key.session)
+        binder.put(key.url)
+        binder.put(from)
+        binder.put(Int64(limit))
+        let rows = try find.rows(PendingDelivery.read)
+        return .pendingDeliveries(rows, next: rows.count == limit ? rows.last.map { $0.sequence + 1 } : nil)
+    }
+
     func deliveries(
         _ filter: DeliveryFilter, from: Int64, isBackwards: Bool, limit: Int
     ) throws(StoreFailure) -> Answer {
@@ -181,6 +197,12 @@ extension DeliveryProgress {
 }
 
 extension PendingDelivery {
+    /// The columns that `read` takes, of `delivery d`.
+    static let select = """
+        SELECT d.sequence, s.id, d.endpoint, d.concurrent, d.time, d.attempts, d.due
+        FROM delivery d CROSS JOIN session s ON s.number=d.session
+        """
+
     static func read(_ row: inout RowReader) throws(StoreFailure) -> PendingDelivery {
         let (sequence, session, url) = (row.integer(), row.identifier(), row.text())
         let delivery = PendingDelivery(

@@ -194,12 +194,14 @@ extension Change {
         case .confirmed(let rows): rows.reduce(0) { $0 + $1.state.count + Self.rowBytes }
         case .unconfirmed(_, _, let ids): ids.count * Self.rowBytes / 2
         case .identities(let rows, _): rows.count * 2 * Self.rowBytes
+        case .exchanges(let rows): rows.count * 3 * Self.rowBytes
         case .credential(let row): row.sealed.count + 2 * Self.rowBytes
         case .paused(let row): (row.told.count + 1) * Self.rowBytes
         case .resumed, .transferAborted, .authenticationResolved, .credentialRemoved, .planApplied, .planDropped,
             .sessionDeleted, .transferAccepted, .transferSized,
             .transferCancelled,
-            .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim, .deliveryProgressed:
+            .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim, .trimExchanges,
+            .deliveryProgressed:
             Self.rowBytes
         }
     }

@@ -31,12 +31,24 @@ enum Migrations {
     }
 
     private static let all = [
-        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, doubts, pauses,
+        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, doubts, deliveryLines,
+        exchanges, pauses,
     ]
 
     /// What a start looks for among all errors: records of which nobody knows whether they were created.
     private static let doubts = """
         CREATE INDEX error_doubt ON error(sequence) WHERE code='outcome_unknown' AND resolved=0;
+        """
+
+    /// ended, duration: milliseconds. intent: 0 for reads. first, last: the lowest and the highest transfer of `places`
+    /// (`PlaceList`), 0 for none. Of an outcome, decision: `DecisionReason.text`, behind the sum and no part of it.
+    private static let exchanges = """
+        CREATE TABLE exchange(
+            sequence INTEGER PRIMARY KEY, account INTEGER NOT NULL, ended INTEGER NOT NULL, duration INTEGER NOT NULL,
+            operation TEXT NOT NULL, resource TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,
+            attempt INTEGER NOT NULL, intent INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+            places TEXT NOT NULL, status INTEGER, phase TEXT, reason TEXT NOT NULL, meaning INTEGER NOT NULL);
+        ALTER TABLE outcome ADD COLUMN decision TEXT;
         """
 
     /// One an account. name: the operator's word for it; sealed: the value itself, under the gateway's key.
@@ -59,6 +71,11 @@ enum Migrations {
         CREATE INDEX delivery_transfer ON delivery(transfer);
         CREATE INDEX delivery_session ON delivery(session);
         CREATE TABLE webhook_secret(session INTEGER PRIMARY KEY, secrets BLOB NOT NULL);
+        """
+
+    /// What is pending for one endpoint of a session, in its order.
+    private static let deliveryLines = """
+        CREATE INDEX delivery_line ON delivery(session, endpoint, sequence) WHERE state=0;
         """
 
     /// abort_share: hundredths of a percent. told: ids of sessions, with commas between them.

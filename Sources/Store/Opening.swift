@@ -26,7 +26,7 @@ struct Opening {
             try Self.endHalfParts(database)
             try Self.endUnmadePlans(database)
         }
-        state = try database.snapshot { () throws(StoreFailure) in try Self.load(database) }
+        state = try database.snapshot { () throws(StoreFailure) in try Self.load(database, settings) }
     }
 
     /// Nobody was told about them. Their rows go in slices, the names that they hold (id, idempotency key) at once: the
@@ -85,7 +85,9 @@ struct Opening {
 
     // MARK: State
 
-    private static func load(_ database: Database) throws(StoreFailure) -> StoredState {
+    private static func load(
+        _ database: Database, _ settings: StoreSettings
+    ) throws(StoreFailure) -> StoredState {
         var state = StoredState()
         state.storeID = UInt64(bitPattern: try Mark.storeID.read(database) ?? 0)
         state.lastTransfer = try Mark.transfer.latest(database)
@@ -111,7 +113,7 @@ struct Opening {
             SELECT i.id, a.provider, a.name, i.resource, i.created, i.attempt, i.settled, i.plan
             FROM intent i JOIN account a ON a.number=i.account WHERE i.settled IS NULL ORDER BY i.id
             """, "load intents", IntentRow.read)
-        try Self.loadDeliveries(database, into: &state)
+        try Self.loadDeliveries(database, ceiling: settings.endpointDeliveries, into: &state)
         state.plans = try database.rows(
             "SELECT sequence, created FROM plan ORDER BY sequence", "load plans"
         ) { row throws(StoreFailure) in StoredState.PlanAge(sequence: row.integer(), created: row.integer()) }
@@ -140,13 +142,17 @@ struct Opening {
         return state
     }
 
-    private static func loadDeliveries(_ database: Database, into state: inout StoredState) throws(StoreFailure) {
+    private static func loadDeliveries(
+        _ database: Database, ceiling: Int, into state: inout StoredState
+    ) throws(StoreFailure) {
         state.lastDelivery = try Mark.delivery.latest(database)
-        state.pendingDeliveries = try database.rows(
-            """
-            SELECT d.sequence, s.id, d.endpoint, d.concurrent, d.time, d.attempts, d.due
-            FROM delivery d CROSS JOIN session s ON s.number=d.session WHERE d.state=0 ORDER BY d.sequence
-            """, "load deliveries", PendingDelivery.read)
+        let find = try database.composed(
+            PendingDelivery.select + " WHERE d.state=0 ORDER BY d.sequence", "load deliveries")
+        while try find.step() {
+            var row = RowReader(find)
+            state.pendingDeliveries.add(try PendingDelivery.read(&row), ceiling: ceiling)
+        }
+        find.reset()
         let secrets = try database.rows(
             "SELECT s.id, w.secrets FROM webhook_secret w JOIN session s ON s.number=w.session", "load webhook secrets"
         ) { row throws(StoreFailure) in (row.identifier(), row.bytes()) }

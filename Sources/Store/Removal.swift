@@ -41,8 +41,11 @@ struct Removal {
     /// How far the tables were searched for rows of a session.
     private var searchedTransfers: Int64 = 0
     private var searchedEvents: Int64 = 0
+    private var searchedExchanges: Int64 = 0
     /// Events that are too old and did not fit into the slice of their `trim`.
     private var eventsBefore: Int64?
+    /// The same of exchanges.
+    private var exchangesBefore: Int64?
     /// The log could not be cut because a reader was at work: to be tried again after a while.
     private(set) var isBlocked = false
 
@@ -52,7 +55,7 @@ struct Removal {
         try next()
     }
 
-    var isPending: Bool { item != nil || eventsBefore != nil }
+    var isPending: Bool { item != nil || eventsBefore != nil || exchangesBefore != nil }
 
     /// Notes, inside the group under way, what is to be removed after it.
     mutating func add(_ kind: Kind, _ target: Int64) throws(StoreFailure) {
@@ -63,7 +66,7 @@ struct Removal {
     }
 
     private mutating func next() throws(StoreFailure) {
-        (item, searchedTransfers, searchedEvents, isBlocked) = (nil, 0, 0, false)
+        (item, searchedTransfers, searchedEvents, searchedExchanges, isBlocked) = (nil, 0, 0, 0, false)
         let find = try database.statement(
             "SELECT number, kind, target FROM removal ORDER BY number LIMIT 1", "find removal")
         defer { find.reset() }
@@ -82,6 +85,7 @@ struct Removal {
         try holdMarks()
         var budget = Budget(rows: settings.sliceRows, bytes: settings.sliceBytes)
         if let before = eventsBefore { try trimEvents(before: before, &budget) }
+        if let before = exchangesBefore { try trimExchanges(before: before, &budget) }
         if let item, try remove(item, &budget) {
             let done = try database.statement("DELETE FROM removal WHERE number=?1", "end removal")
             done.bind(item.number)
@@ -243,6 +247,35 @@ struct Removal {
             budget.rows -= settings.sliceRows / 4 + database.changes
             searchedEvents = past
         }
+        return try removeExchanges(&budget)
+    }
+
+    /// Exchanges that were for nothing but transfers that are gone.
+    private mutating func removeExchanges(_ budget: inout Budget) throws(StoreFailure) -> Bool {
+        let last = try database.integer("SELECT max(sequence) FROM exchange", "find last exchange")
+        while searchedExchanges < last {
+            guard !budget.isSpent else { return false }
+            let past = searchedExchanges + Int64(settings.sliceRows)
+            let find = try database.statement(
+                "SELECT sequence, places FROM exchange WHERE sequence>?1 AND sequence<=?2 AND last>0",
+                "find exchanges to remove")
+            find.bind(searchedExchanges, past)
+            let rows = try find.rows { row throws(StoreFailure) in
+                let found = (sequence: row.integer(), places: row.text())
+                try row.end()
+                return found
+            }
+            for row in rows {
+                let transfers = Set(PlaceList.ranges(row.places)?.map(\.transfer) ?? []).sorted()
+                if try ExchangeColumns.isWanted(transfers, database) { continue }
+                let delete = try database.statement("DELETE FROM exchange WHERE sequence=?1", "remove exchange")
+                delete.bind(row.sequence)
+                try delete.run()
+                budget.rows -= 1
+            }
+            budget.rows -= settings.sliceRows / 4 + rows.count / 4
+            searchedExchanges = past
+        }
         return true
     }
 
@@ -309,6 +342,36 @@ struct Removal {
         guard let last else { return }
         try Mark.trimmedEvents.lift(to: last, database)
         let delete = try database.statement("DELETE FROM event WHERE sequence<=?1", "remove old events")
+        delete.bind(last)
+        try delete.run()
+    }
+
+    /// One slice inside the group under way; the rest follows between groups.
+    mutating func trimExchanges(before: Int64) throws(StoreFailure) {
+        var budget = Budget(rows: settings.sliceRows, bytes: settings.sliceBytes)
+        try trimExchanges(before: before, &budget)
+    }
+
+    private mutating func trimExchanges(before: Int64, _ budget: inout Budget) throws(StoreFailure) {
+        let latest = try database.integer("SELECT max(sequence) FROM exchange", "find last exchange")
+        let tooMany = latest - Int64(settings.exchangeLogBytes / ExchangeColumns.bytes)
+        let find = try database.statement(
+            "SELECT sequence, ended FROM exchange ORDER BY sequence", "find old exchanges")
+        var last: Int64?
+        exchangesBefore = nil
+        while try find.step() {
+            // The newest stays, for its number.
+            guard find.integer(0) < latest, find.integer(1) < before || find.integer(0) <= tooMany else { break }
+            if budget.isSpent {
+                exchangesBefore = before
+                break
+            }
+            last = find.integer(0)
+            budget.rows -= 1
+        }
+        find.reset()
+        guard let last else { return }
+        let delete = try database.statement("DELETE FROM exchange WHERE sequence<=?1", "remove old exchanges")
         delete.bind(last)
         try delete.run()
     }

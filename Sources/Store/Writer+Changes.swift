@@ -47,6 +47,9 @@ extension Writer {
             case .trim(let transfers, let events, let limit):
                 try removal.trim(transfersBefore: transfers, eventsBefore: events, limit: limit)
                 rows += settings.sliceRows
+            case .trimExchanges(let before):
+                try removal.trimExchanges(before: before)
+                rows += settings.sliceRows
             case .confirmed(let rows): for row in rows { try save(row) }
             case .unconfirmed(let account, let resource, let ids): try remove(confirmed: ids, of: resource, account)
             case .credential(let row): try save(row)
@@ -56,6 +59,7 @@ extension Writer {
             case .transferAborted(let sequence, let time): try abort(sequence, at: time)
             case .authenticationResolved(let account): try resolve(authenticationOf: account)
             case .identities(let rows, let replaces): for row in rows { try insert(row, replacing: replaces) }
+            case .exchanges(let rows): for row in rows { try insert(row) }
             }
         }
     }
@@ -310,8 +314,10 @@ extension Writer {
 
     private func insert(_ row: OutcomeRow) throws(StoreFailure) {
         var binder = RowBinder(
-            try database.statement("INSERT INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "write outcome"))
+            try database.statement(
+                "INSERT INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", "write outcome"))
         row.put(into: &binder)
+        binder.put(row.decision?.text)
         try binder.run()
         rows += 1
     }

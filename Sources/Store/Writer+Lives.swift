@@ -100,8 +100,12 @@ extension Writer {
     func replace(_ row: OutcomeRow) throws(StoreFailure) {
         var binder = RowBinder(
             try database.statement(
-                "REPLACE INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "replace outcome"))
+                """
+                REPLACE INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+                    coalesce(?10, (SELECT decision FROM outcome WHERE transfer=?1 AND ordinal=?2)))
+                """, "replace outcome"))
         row.put(into: &binder)
+        binder.put(row.decision?.text)
         try binder.run()
         rows += 1
     }

@@ -19,7 +19,11 @@ enum Help {
           pushgate serve [--listen unix:PATH] [--store FILE]   a gateway on a socket
           pushgate stdio [--store FILE] [--wait]               a gateway for the process that started it
           pushgate call METHOD [JSON] [--socket PATH]          one call from the shell; "-" reads the JSON from stdin
+          pushgate explain TRANSFER [INDEX|INTERNAL_ID] [--socket PATH] [--json]
+                                                               what became of a record, and why
           pushgate providers list | show NAME | check FILE     what providers there are; a manifest; what one would send
+          pushgate webhooks list | replay [DELIVERY]           what became of webhooks; made again, one or those that
+                                                               failed: --session ID, --transfer ID, --state STATE
           pushgate demo [--keep]                               the main job, shown on the embedded provider
           pushgate help serve                                  all options of serve and stdio
           pushgate --version
@@ -86,6 +90,7 @@ enum Help {
           --max-in-flight 256               --max-reply-line 1000000   --inbound-memory 48M
           --event-pause 64K                 --max-event-payload 48K    --outbound-memory 24M
           --reply-pause 8M                  --min-free-space 64M       --parts-time 24h
+          --max-endpoint-deliveries 1000
 
         """
 }

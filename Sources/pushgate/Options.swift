@@ -14,9 +14,10 @@ struct Options {
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
         "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time", "keep-transfers",
-        "keep-events", "provider-probe", "webhook-allow", "webhook-retries",
+        "keep-events", "webhook-allow", "webhook-retries", "max-endpoint-deliveries",
+        "provider-probe",
     ]
-    private static let switches: Set<String> = ["wait", "keep"]
+    private static let switches: Set<String> = ["wait", "keep", "json"]
 
     private var values: [String: [String]] = [:]
     private(set) var operands: [String] = []
@@ -142,6 +143,10 @@ struct Options {
                     "--webhook-allow takes an address or a range such as 10.0.0.0/8 or fd00::/8, not \"\(text)\".")
             }
             return range
+        }
+        if let count = try size("max-endpoint-deliveries") {
+            guard count > 0 else { throw Exit.usage("--max-endpoint-deliveries must be at least 1.") }
+            webhooks.endpointDeliveries = count
         }
         guard let text = self["webhook-retries"] else { return }
         let waits = try text.split(separator: ",", omittingEmptySubsequences: false).map {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Webhooks through the built binary, to real receivers, verified by the packages that receivers use.
 
-    webhooks.py [--signatures 500] [--seed 1]
+    webhooks.py [--signatures 500] [--addresses 20000] [--seed 1] [--only PART OF A NAME]
 
 Needs the packages standardwebhooks and svix.
 """
@@ -402,6 +402,56 @@ def what_was_given_up_is_told_when_it_is_asked_for(arguments):
 
 
 @check
+def a_long_line_waits_in_the_store_in_its_order(arguments):
+    with Scene(arguments, "--max-endpoint-deliveries", "5") as scene:
+        scene.rule = lambda call: ("hold", "")
+        with scene.gateway.peer() as peer:
+            session = scene.session(peer, ("completed_webhook",))
+            transfers = [scene.push(peer, session, "r%d" % number) for number in range(60)]
+            until(lambda: peer.call("stats")["webhooks_pending"] == 60, "not all are pending")
+        scene.gateway.kill()
+        scene.rule = lambda call: (200, "")
+        scene.gateway.start()
+        with scene.gateway.peer() as peer:
+            demand(peer.call("stats")["webhooks_pending"] >= 55, "a start forgets what it does not hold")
+            transfers += [scene.push(peer, session, "s%d" % number) for number in range(30)]
+            scene.settle(peer)
+            told = [body["transfer_id"] for body in scene.bodies()[1:]]
+            demand(told == transfers, "out of order, or not once: %d of %d" % (len(told), len(transfers)))
+            # Asked for again, out of the middle of the order.
+            until(lambda: len(deliveries(peer, state="delivered")) == 90, "they are not listed as delivered")
+            before = len(scene.calls)
+            demand(peer.call("replayWebhook", {"session_id": session, "state": "delivered"})["replayed"] == 90, "not all are replayed")
+            scene.settle(peer)
+            told = [body["transfer_id"] for body in scene.bodies()[before:]]
+            demand(sorted(told) == sorted(transfers), "%d were told again" % len(told))
+
+
+@check
+def the_shell_lists_and_replays(arguments):
+    with Scene(arguments) as scene, scene.gateway.peer() as peer:
+        def shell(*words, code=0):
+            done = subprocess.run([BINARY, "webhooks", *words, "--socket", scene.gateway.path], capture_output=True, text=True, timeout=20)
+            demand(done.returncode == code, "%s ends with %d: %s" % (words, done.returncode, done.stderr))
+            return done.stdout if code == 0 else done.stderr
+        scene.rule = lambda call: (410, "")
+        session = scene.session(peer, ("completed_webhook",))
+        transfers = [scene.push(peer, session, "r%d" % number) for number in range(3)]
+        failures(peer, 3)
+        rows = [line.split("\t") for line in shell("list", "--session", session, "--state", "failed").splitlines()]
+        demand([row[6] for row in rows] == transfers[::-1], "%s" % rows)
+        demand(all(row[1:5] == ["failed", "completed", "1", "410"] for row in rows), "%s" % rows)
+        demand(len(shell("list", "--transfer", transfers[1]).splitlines()) == 1, "more than that transfer's")
+        scene.rule = lambda call: (200, "")
+        demand(shell("replay", rows[0][0]) == "replayed 1\n" and shell("replay", "--session", session) == "replayed 2\n", "not all are replayed")
+        scene.wait(6)
+        demand("delivery_not_found" in shell("replay", "nobody", code=1), "it does not say why")
+        demand("invalid_params" in shell("replay", code=1), "it replays everything there is")
+        for words in ((), ("stop",), ("list", rows[0][0])):
+            shell(*words, code=64)
+
+
+@check
 def finished_deliveries_are_kept_as_long_as_events(arguments):
     with Scene(arguments, "--keep-events", "2s") as scene, scene.gateway.peer() as peer:
         session = scene.session(peer, ("completed_webhook",))
@@ -485,6 +535,34 @@ def private_addresses_are_refused_when_they_are_connected_to(arguments):
 
 
 @check
+def twenty_thousand_addresses_are_judged_as_python_judges_them(arguments):
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "HTTPClientTests", "Servers", "addresses.py")
+    listed = subprocess.run([sys.executable, script, str(arguments.addresses), str(arguments.seed)], capture_output=True, text=True, check=True)
+    judged = [line.split(" ") for line in listed.stdout.splitlines()]
+    demand(len(judged) >= arguments.addresses, "only %d addresses" % len(judged))
+    with Scene(arguments) as scene:
+        scene.gateway.kill()
+        scene.gateway.options = ["--log", "info"]
+        scene.gateway.start()
+        with scene.gateway.peer() as peer:
+            session = scene.session(peer, ())
+            verdicts = {"0": 0, "1": 0}
+            for start in range(0, len(judged), 100):
+                some = judged[start:start + 100]
+                # Nobody is called: what is wrong with the records is found after the address was found good.
+                peer.send(encode([{"jsonrpc": "2.0", "id": number, "method": "pushTransfer", "params": {
+                    "session_id": session, "endgrate_type": "crm-contact", "transfer_data": [{"data": 5}],
+                    "completed_webhook": {"endpoint": "https://%s/" % ("[%s]" % text if ":" in text else text)}}}
+                    for number, (text, _) in enumerate(some)]))
+                for reply in json.loads(peer.read_line()):
+                    text, is_public = some[reply["id"]]
+                    name = reply.get("error", {}).get("data", {}).get("name")
+                    demand(name == ("invalid_params" if is_public == "1" else "webhook_endpoint_refused"), "%s: %s" % (text, reply))
+                    verdicts[is_public] += 1
+            demand(min(verdicts.values()) > arguments.addresses / 10, "the list is one-sided: %s" % verdicts)
+
+
+@check
 def a_session_that_still_has_to_tell_does_not_end(arguments):
     with Scene(arguments, "--webhook-retries", "1s,1s,1s,1s") as scene, scene.gateway.peer() as peer:
         scene.rule = lambda call: (500, "")
@@ -543,6 +621,7 @@ def standard_input_waits_for_its_webhooks(arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--signatures", type=int, default=500)
+    parser.add_argument("--addresses", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()

@@ -7,7 +7,7 @@ import Testing
 @Suite struct HTTPManifestTests {
     private static let whole = #"""
         {"name":"p","display_name":"P","class":"searchable","auth_type":"api_key","endgrate_provider_type":"CRM",
-        "batch":{"read":10,"write":10},"settle_ms":500,"partial":"all_or_nothing","open_field_type":"string",
+        "batch":{"read":10,"write":1},"settle_ms":500,"partial":"all_or_nothing","open_field_type":"string",
         "http":{"base":"https://api.example.com/v1/","variables":{"v":"7"},"values":"json","message":"error.text",
         "authorization":{"header":"X-Token","scheme":""},"concurrency":2,
         "deadlines":{"first_byte_ms":250,"total_ms":9000},
@@ -25,7 +25,8 @@ import Testing
         "fields":[{"name":"mail","normalise":"email"}],"derived":[{"field":"made","from":["mail"],"how":"join","normalise":"name"}],
         "match":[["mail"],["made"]],"look_up":{"mail":{"operation":"search","conditions":[{"field":"mail","values":"exact"}]},
         "made":{"operation":"read","key":"made"}},"returned":["age"],
-        "associations":{"crm-deal":{"resource":"deals","cardinality":"one"}}}]}
+        "associations":{"crm-deal":{"resource":"deals","cardinality":"one"}}},
+        {"name":"deals","endgrate_type":"crm-deal","display_name":"Deals","fields":[],"derived":[],"match":[],"associations":{}}]}
         """#
 
     private static func read(_ text: String) throws -> HTTPProvider? {
@@ -106,6 +107,14 @@ import Testing
             (#""values":"exact""#, #""values":"odd""#, "/resources/0/look_up/mail/conditions/0/values"),
             (#","link":{"method":"PUT","path":"/{resource}/{id}/{to}/{target}"}"#, "", "/resources/0/operations"),
             (#""returned":["age"]"#, #""returned":[7]"#, "/resources/0/returned"),
+            (#""write":1"#, #""write":2"#, "/resources/0/operations"),
+            (#""accepted":[202]"#, #""done":[302]"#, "/http/operations/update/done"),
+            (#""path":"/me""#, #""path":"/me","done":[204]"#, "/http/operations/account/done"),
+            (
+                #""cardinality":"one""#, #""cardinality":"one"},"crm-task":{"resource":"tasks""#,
+                "/resources/0/associations/crm-task/resource"
+            ),
+            (#""exact""#, #""domain""#, "/resources/0/look_up/mail/conditions"),
             (#""settle_ms":500"#, #""settle_ms":-1"#, "/settle_ms"),
             (#""open_field_type":"string""#, #""open_field_type":"text""#, "/open_field_type"),
         ])

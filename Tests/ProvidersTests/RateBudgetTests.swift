@@ -105,4 +105,49 @@ import Testing
         #expect(time > 86_400_000 && time < 88_000_000)
         #expect(budget.room(for: .read, at: time) == .now)
     }
+
+    // MARK: A restart
+
+    @Test func whatAnEarlierRunHasUsedIsUsed() {
+        var budget = budget()
+        budget.recall(.create, ended: -9_000, count: 1)
+        budget.recall(.create, ended: -100, count: 2)
+        guard case .at(let time) = budget.room(for: .read, at: 0) else {
+            Issue.record("the window is full")
+            return
+        }
+        #expect(time > 1_000 && time <= 1_220, "until the oldest has left it")
+        #expect(budget.room(for: .search, at: 0) == .now, "searches have a window of their own")
+        #expect(budget.room(for: .read, at: time) == .now)
+    }
+
+    @Test func theDayOutlivesTheRun() {
+        var budget = budget()
+        budget.recall(.read, ended: -80_000_000, count: 5)
+        budget.recall(.search, ended: -70_000_000, count: 15)
+        guard case .at(let time) = budget.room(for: .search, at: 0) else {
+            Issue.record("the day is used up")
+            return
+        }
+        #expect(time >= 6_400_000 && time <= 6_400_000 + 2 * 864_000)
+    }
+
+    @Test func whatNobodyCouldNoteDownIsReserved() {
+        var budget = RateBudget(
+            [RateRule(operations: [.search], max: 5, window: 1_000), RateRule(max: 100, window: 10_000)], concurrency: 4
+        )
+        budget.recall(.search, ended: -50_000, count: 5)
+        budget.reserve(until: 0)
+        guard case .at(let time) = budget.room(for: .search, at: 10) else {
+            Issue.record("a short window begins as used up")
+            return
+        }
+        #expect(time > 1_000 && time <= 1_040)
+        for _ in 0..<92 {
+            #expect(budget.room(for: .read, at: 10) == .now)
+            budget.begin(.read)
+            budget.end(.read, at: 10)
+        }
+        #expect(budget.room(for: .read, at: 10) != .now, "a long one without twice what could be under way")
+    }
 }

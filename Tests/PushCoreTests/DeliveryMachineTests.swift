@@ -21,10 +21,16 @@ private final class Post {
     var pace: Int64 = 10
     /// What is answered to an attempt.
     var receiver: (Attempt) -> DeliveryOutcome = { _ in DeliveryOutcome(status: 200) }
+    /// Most deliveries that the machine held at a time.
+    private(set) var mostHeld = 0
+    /// What is not finished, as the store has it.
+    private var stored: [Int64: PendingDelivery] = [:]
     private var agenda: [(at: Int64, fact: DeliveryFact)] = []
     private var last: Int64 = 0
 
-    init(_ schedule: DeliverySchedule = .standard) { machine = DeliveryMachine(schedule: schedule) }
+    init(_ schedule: DeliverySchedule = .standard, ceiling: Int = 1_000) {
+        machine = DeliveryMachine(schedule: schedule, ceiling: ceiling)
+    }
 
     static func key(_ url: String = "https://a", session: UInt32 = 1) -> EndpointKey {
         EndpointKey(session: Identifier(high: 1, low: session), url: url)
@@ -35,14 +41,18 @@ private final class Post {
     func add(_ count: Int, to key: EndpointKey = Post.key(), concurrent: Bool = false) -> [Int64] {
         let sequences = (0..<count).map { last + 1 + Int64($0) }
         last += Int64(count)
-        tell(
-            .added(
-                sequences.map {
-                    PendingDelivery(
-                        sequence: $0, key: key, isConcurrent: concurrent, created: Self.start + time, attempts: 0,
-                        due: 0)
-                }))
+        let new = sequences.map {
+            PendingDelivery(
+                sequence: $0, key: key, isConcurrent: concurrent, created: Self.start + time, attempts: 0, due: 0)
+        }
+        for delivery in new { stored[delivery.sequence] = delivery }
+        tell(.added(new))
         return sequences
+    }
+
+    /// They are in the store.
+    func take(_ deliveries: [PendingDelivery]) {
+        for delivery in deliveries { stored[delivery.sequence] = delivery }
     }
 
     func tell(_ fact: DeliveryFact) {
@@ -54,11 +64,19 @@ private final class Post {
                 let attempt = Attempt(sequence: sequence, time: time)
                 attempts.append(attempt)
                 agenda.append((time + pace, .answered(sequence: sequence, receiver(attempt))))
-            case .keep(let sequence, let progress): kept[sequence] = progress
+            case .keep(let sequence, let progress):
+                kept[sequence] = progress
+                if progress.state != .pending { stored[sequence] = nil }
+            case .load(let key, let from, let limit):
+                let all = stored.values.filter { $0.key == key && $0.sequence >= from }
+                let found = Array(all.sorted { $0.sequence < $1.sequence }.prefix(limit))
+                let next = found.count == limit ? found.last.map { $0.sequence + 1 } : nil
+                agenda.append((time + 1, .loaded(key, found, next: next)))
             case .wake(let key, let at): agenda.append((Int64(at / 1_000_000) - 1, .woke(key)))
             }
         }
         mostInFlight = max(mostInFlight, machine.inFlight)
+        mostHeld = max(mostHeld, machine.known(of: Self.key()).count)
     }
 
     /// Lets time pass until then, or until nothing more would happen.
@@ -216,6 +234,63 @@ private final class Post {
         post.tell(replayed(post, Array(1...20)))
         post.run(until: 60 * Self.hour)
         #expect(post.states(Array(1...20)) == [.delivered])
+    }
+
+    @Test func whatIsOverTheCeilingWaitsInTheStoreInItsOrder() {
+        let post = Post(ceiling: 10)
+        post.pace = 3
+        var sequences = post.add(25)
+        let others = post.add(3, to: Post.key("https://b"))
+        sequences += post.add(30)
+        #expect(post.machine.pending == 58 && post.mostHeld == 10)
+        // More comes while it is read.
+        for _ in 0..<20 {
+            post.run(until: post.time + 7)
+            sequences += post.add(4)
+        }
+        post.run()
+        #expect(post.order.filter { !others.contains($0) } == sequences)
+        #expect(post.mostHeld == 10 && post.machine.pending == 0 && post.machine.isQuiet)
+        #expect(post.order.count == sequences.count + 3, "nothing twice")
+    }
+
+    @Test func anEndpointThatIsDownHoldsNoMoreThanItsCeiling() {
+        let post = Post(ceiling: 20)
+        post.receiver = { DeliveryOutcome(reason: "connect_failed").answered($0.time >= Self.hour) }
+        let sequences = post.add(3_000)
+        post.run(until: Self.hour)
+        #expect(post.mostHeld == 20 && post.machine.pending == 3_000)
+        post.run()
+        #expect(post.states(sequences) == [.delivered] && post.mostHeld == 20)
+        let firsts = sequences.map { post.times($0)[0] }
+        #expect(firsts == firsts.sorted())
+    }
+
+    @Test func whatWaitsInTheStoreIsGivenUpAsWell() {
+        let post = Post(ceiling: 20)
+        post.receiver = { _ in DeliveryOutcome(reason: "connect_failed") }
+        let sequences = post.add(3_000)
+        post.run(until: 60 * Self.hour)
+        #expect(post.states(sequences) == [.failed] && post.mostHeld == 20)
+    }
+
+    @Test func whatAStartLeavesIsReadInTime() {
+        let post = Post(ceiling: 4)
+        let all = (1...20 as ClosedRange<Int64>).map {
+            PendingDelivery(
+                sequence: $0, key: Post.key(), isConcurrent: false, created: Post.start, attempts: $0 == 18 ? 1 : 0,
+                due: $0 == 18 ? Post.start + 50 : 0)
+        }
+        post.take(all)
+        var pending = PendingDeliveries()
+        for delivery in all { pending.add(delivery, ceiling: 4) }
+        #expect(pending.left[Post.key()] == LeftDeliveries(from: 5, through: 20, count: 15))
+        post.tell(.left(pending.left))
+        post.tell(.added(pending.held))
+        #expect(post.machine.pending == 20)
+        post.run()
+        #expect(post.order.filter { $0 != 18 } == (1...20).filter { $0 != 18 } && post.times(18).count == 1)
+        #expect(post.machine.pending == 0)
     }
 
     @Test func whilePausedOneProbeGoesAtATime() {

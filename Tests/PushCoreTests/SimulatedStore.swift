@@ -65,6 +65,7 @@ struct SimulatedStore {
         case .transferAborted(let sequence, let time):
             transfers[sequence]?.life.cancelled = time
             transfers[sequence]?.life.isAborted = true
+        case .exchanges, .trimExchanges: break
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
         case .deliveries, .deliveryProgressed, .deliveriesReplayed, .webhookSecrets: break
         }

@@ -77,10 +77,11 @@ import Testing
         #expect(content(scene, 2)?.row.progress == later)
         #expect(content(scene, 3)?.row.progress == done)
         try scene.reopen()
-        #expect(scene.store.state.pendingDeliveries.map(\.sequence) == [1, 2, 4])
-        #expect(scene.store.state.pendingDeliveries.map(\.attempts) == [0, 2, 0])
-        #expect(scene.store.state.pendingDeliveries.map(\.due) == [0, 99, 0])
-        #expect(scene.store.state.pendingDeliveries.map(\.key.url) == ["https://a/1", "https://a/2", "https://a/4"])
+        #expect(scene.store.state.pendingDeliveries.held.map(\.sequence) == [1, 2, 4])
+        #expect(scene.store.state.pendingDeliveries.held.map(\.attempts) == [0, 2, 0])
+        #expect(scene.store.state.pendingDeliveries.held.map(\.due) == [0, 99, 0])
+        let urls = ["https://a/1", "https://a/2", "https://a/4"]
+        #expect(scene.store.state.pendingDeliveries.held.map(\.key.url) == urls)
         scene.end()
     }
 
@@ -159,8 +160,42 @@ import Testing
         #expect(content(scene, 2)?.row.progress.attempts == 3 && content(scene, 2)?.row.progress.due == 200)
         #expect(content(scene, 3)?.row.progress == DeliveryProgress())
         try scene.reopen()
-        #expect(scene.store.state.pendingDeliveries.map(\.sequence) == [1, 2, 3])
-        #expect(scene.store.state.pendingDeliveries.map(\.created) == [200, 42, 43], "its age counts from the asking")
+        #expect(scene.store.state.pendingDeliveries.held.map(\.sequence) == [1, 2, 3])
+        let times = scene.store.state.pendingDeliveries.held.map(\.created)
+        #expect(times == [200, 42, 43], "its age counts from the asking")
+        scene.end()
+    }
+
+    @Test func aStartReadsABoundedNumberForAnEndpoint() throws {
+        let scene = try scene(nil)
+        let rows = (1...9 as ClosedRange<Int64>).map { sequence in
+            var row = delivery(sequence)
+            row.endpoint = sequence == 5 ? "https://b" : "https://a"
+            return row
+        }
+        scene.commit(.deliveries(rows))
+        scene.commit(
+            .deliveryProgressed(
+                sequence: 9,
+                progress {
+                    $0.attempts = 1
+                    $0.due = 99
+                }))
+        var settings = StoreSettings()
+        settings.endpointDeliveries = 3
+        try scene.reopen(settings: settings)
+        let pending = scene.store.state.pendingDeliveries
+        let key = EndpointKey(session: Sample.session().id, url: "https://a")
+        #expect(pending.held.map(\.sequence) == [1, 2, 3, 5, 9])
+        #expect(pending.left == [key: LeftDeliveries(from: 4, through: 8, count: 4)])
+        func read(_ from: Int64, _ limit: Int) -> [Int64] {
+            let answer = scene.ask(.pendingDeliveries(key, from: from, limit: limit))
+            guard case .pendingDeliveries(let rows, let next) = answer else { return [-1] }
+            return rows.map(\.sequence) + [next ?? 0]
+        }
+        #expect(read(4, 3) == [4, 6, 7, 8])
+        #expect(read(8, 3) == [8, 9, 0])
+        #expect(read(10, 3) == [0])
         scene.end()
     }
 

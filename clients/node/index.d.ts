@@ -173,6 +173,55 @@ export interface ErrorEntry {
   index?: number;
 }
 
+/** One record with all that became of it. */
+export interface ExplainedRecord {
+  index: number;
+  endgrate_type: string;
+  resource: string;
+  internal_id?: string;
+  parent?: { endgrate_type: string; internal_id?: string };
+  pushed: { time: string; id?: string; data?: Record<string, unknown> };
+  state: "queued" | "waiting" | "identifying" | "sending" | "deferred" | "settling" | "finished" | (string & {});
+  /** With `deferred`: when it will be tried again. */
+  next_attempt?: string;
+  finished?: string;
+  result: ResultRow;
+  error?: ErrorEntry;
+  /** The provider's id that is remembered for its internal id now. */
+  remembered_id?: string;
+  decision?: {
+    action: "create" | "update" | "none";
+    why: "given_id" | "remembered" | "matched" | "new" | (string & {});
+    match_key?: string;
+    text: string;
+  };
+  mapping: { from: string; to: string; value: unknown; mode: string; why: string; written: boolean }[];
+  /** Its associated records, the first 200. */
+  links: {
+    endgrate_type: string;
+    internal_id?: string;
+    id: string | null;
+    outcome?: Outcome;
+    state: "linked" | "pending" | "skipped" | "refused" | (string & {});
+  }[];
+  links_total: number;
+  /** Exchanges with the provider that were for it, the newest 100. */
+  attempts: RecordAttempt[];
+  attempts_total: number;
+}
+
+export interface RecordAttempt {
+  time: string;
+  duration_ms: number;
+  operation: string;
+  attempt: number;
+  records: number;
+  /** As it would be for this record alone, without credentials. */
+  request: { method: string; path: string; body?: unknown };
+  answer: { status?: number; failed?: string; reason?: string };
+  outcome: "answered" | "not_sent" | "unknown" | "throttled" | "refused" | (string & {});
+}
+
 export interface TransferState {
   success: true;
   transfer_id: string;
@@ -673,6 +722,24 @@ export declare class Client extends EventEmitter {
     params?: { transfer_id?: string; session_id?: string; limit?: number; offset?: number },
     options?: CallOptions,
   ): Promise<{ success: true; meta: PageMeta; errors: ErrorEntry[] }>;
+  /** Names the record by its transfer and an index or an id, or by its session, its type and an id. */
+  getRecord(
+    params: (
+      | { transfer_id: string; index: number }
+      | { transfer_id: string; internal_id: string }
+      | { transfer_id: string; id: string }
+      | { session_id: string; endgrate_type: string; internal_id: string }
+      | { session_id: string; endgrate_type: string; id: string }
+    ) & { endgrate_type?: string },
+    options?: CallOptions,
+  ): Promise<{
+    success: true;
+    transfer_id: string;
+    session_id: string;
+    provider: string;
+    account: string;
+    record: ExplainedRecord;
+  }>;
   getStatistics(params?: Params, options?: CallOptions): Promise<any>;
   unsubscribe(params: { subscription: string }, options?: CallOptions): Promise<any>;
   ack(params: { subscription: string; cursor: string }, options?: CallOptions): Promise<any>;

@@ -54,6 +54,9 @@ export class Methods extends EventEmitter {
   getErrors(params, options) {
     return this.call("getErrors", params, options);
   }
+  getRecord(params, options) {
+    return this.call("getRecord", params, options);
+  }
   getStatistics(params, options) {
     return this.call("getStatistics", params, options);
   }

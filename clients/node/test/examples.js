@@ -42,5 +42,5 @@ export const expected = {
   Events: /^data \S+\ncompleted \S+\n$/,
   Errors: /^transfer_not_found true\n$/,
   "Every method":
-    /^crm-company,crm-contact\ncompleted 1\n0 true\n0 false\n0\n1\n3 true\n1\ntrue true\ntrue true 1\.3\.2\n$/,
+    /^crm-company,crm-contact\ncompleted 1\n0 true\ncreated\n0 false\n0\n1\n3 true\n1\ntrue true\ntrue true 1\.3\.2\n$/,
 };

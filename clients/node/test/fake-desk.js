@@ -218,6 +218,13 @@ export class Desk {
     return this.#page("errors", this.#transfer(id).errors, page);
   }
 
+  getRecord({ transfer_id: id, index, internal_id: own }) {
+    const { rows } = this.#transfer(id);
+    const place = rows.findIndex((row, at) => (index ?? at) === at && (own ?? row.internal_id) === row.internal_id);
+    if (place < 0) throw failure(1311, "record_not_found");
+    return { success: true, transfer_id: id, record: { index: place, state: "finished", result: rows[place] } };
+  }
+
   getStatistics({ transfer_id: id }) {
     return { completed: this.#told(id).state === "completed" };
   }

@@ -234,6 +234,14 @@ class MoreMethods:
         answer["remaining"] = sum(row["outcome"] == "uncertain" for row in transfer["rows"])
         return answer
 
+    def do_getRecord(self, peer: Any, params: Json, after: After) -> Json:
+        transfer = self._transfer(params)
+        for index, row in enumerate(transfer["rows"]):
+            if params.get("index", index) == index and params.get("internal_id") in (None, row.get("internal_id")):
+                record = {"index": index, "state": "finished", "result": row}
+                return {"success": True, "transfer_id": params["transfer_id"], "record": record}
+        raise Fault(1311, "record_not_found")
+
     # -- parts --
 
     def do_beginTransfer(self, peer: Any, params: Json, after: After) -> Json:

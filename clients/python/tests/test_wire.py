@@ -93,7 +93,7 @@ class Definition(unittest.TestCase):
             self.assertLessEqual(required, set(params), method)
         # Those that no method of more than one call makes.
         bare = {"pushTransfer", "getConfiguration", "updateSession", "setSchemas", "deleteSession", "getTransfer"}
-        bare |= {"getIntegrations", "getTypes", "ping", "health", "stats", "drain", "rpc.discover"}
+        bare |= {"getRecord", "getIntegrations", "getTypes", "ping", "health", "stats", "drain", "rpc.discover"}
         self.assertEqual(set(methods) - bare - seen, set())
         self.assertIn("$/cancelRequest", seen)
 

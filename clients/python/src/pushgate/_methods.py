@@ -167,6 +167,33 @@ class Methods(Generic[R]):
         params = given(members, transfer_id=transfer_id, session_id=session_id, limit=limit, offset=offset)
         return self.call("getErrors", params)
 
+    def get_record(
+        self,
+        transfer_id: Optional[str] = None,
+        *,
+        session_id: Optional[str] = None,
+        endgrate_type: Optional[str] = None,
+        index: Optional[int] = None,
+        internal_id: Optional[str] = None,
+        id: Optional[str] = None,
+        **members: Any,
+    ) -> R:
+        """Explains one record: what became of it, why, and every exchange that was for it.
+
+        It is named by its transfer and one of `index`, `internal_id` and `id`, or by its session, its type and one of
+        the ids; then the newest is meant.
+        """
+        params = given(
+            members,
+            transfer_id=transfer_id,
+            session_id=session_id,
+            endgrate_type=endgrate_type,
+            index=index,
+            internal_id=internal_id,
+            id=id,
+        )
+        return self.call("getRecord", params)
+
     def get_statistics(
         self, *, transfer_id: Optional[str] = None, session_id: Optional[str] = None, **members: Any
     ) -> R:
