@@ -21,14 +21,14 @@ import Testing
         provider.linksAfter = true
     }
 
-    @Test(arguments: 0..<200)
+    @Test(arguments: Seeds.some(60))
     func recordsAndLinksArriveOnceWhereTheyAreSentApart(seed: Int) throws {
         let house = try SimulatedHouse(
             seed: UInt64(seed), lossPercent: seed % 3 == 0 ? 0 : 25, adjust: Self.apart)
         try PushSimulationTests().story(house)
     }
 
-    @Test(arguments: 0..<300)
+    @Test(arguments: Seeds.some(80))
     func whatIsSearchableArrivesOnceWhateverIsLost(seed: Int) throws {
         let house = try SimulatedHouse(seed: UInt64(seed), lossPercent: 25, latenessMilliseconds: 40) { provider in
             Self.searchable(&provider)
