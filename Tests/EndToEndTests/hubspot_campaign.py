@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Crash point x provider outcome x class at a simulated HubSpot: nothing is there twice, nothing is lost, doubt is told.
+
+    hubspot_campaign.py [--seed 1]                  the gate: every outcome, a part of the kills
+    hubspot_campaign.py --release [--seeds 5]       every combination, with several seeds
+    hubspot_campaign.py --only TEXT [--seed 1]      cases whose name holds the text
+    hubspot_campaign.py --list                      names of all cases
+
+The vendor's settle time is shortened by a manifest of our own (`--providers`), which is else the one of the product.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import os
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+import hubspot_faults
+import hubspot_story
+from hubspot_story import Story, Violation
+from hubspot_verdict import Verdict
+from peer import BINARY, Missing, Refused
+
+SIMULATORS = 3
+
+
+class Campaign:
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.simulators = hubspot_story.simulators(SIMULATORS)
+        self.base = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        self.lock = threading.Lock()
+        self.failures = []
+        self.counts = collections.Counter()
+        self.slowest = []
+
+    def close(self):
+        for simulator in self.simulators:
+            simulator.stop()
+
+    def run(self, cases, options, provider):
+        with concurrent.futures.ThreadPoolExecutor(self.arguments.jobs) as pool:
+            list(pool.map(lambda pair: self.one(pair[0], pair[1], options, provider), enumerate(cases)))
+
+    def one(self, number, case, options, provider):
+        began = time.monotonic()
+        story = Story(case, self.simulators[number % SIMULATORS], options, provider, self.base)
+        problem = None
+        try:
+            story.play()
+            verdict = Verdict(story)
+            verdict.check()
+            with self.lock:
+                self.counts["uncertain"] += verdict.uncertain
+        except (Violation, Missing, Refused, OSError) as violation:
+            problem = "%s" % violation or type(violation).__name__
+        except Exception:
+            problem = traceback.format_exc()
+        if problem:
+            problem += self.doubts(story)
+        keep = bool(problem and self.arguments.keep)
+        story.close(keep)
+        with self.lock:
+            self.counts["cases"] += 1
+            self.counts["kills"] += story.kills
+            self.slowest.append((time.monotonic() - began, case.name))
+            if problem:
+                self.failures.append((case, problem))
+                print("FAILED %s [seed %s]: %s%s" % (
+                    case.name, case.seed, problem, "; see " + story.folder if keep else ""), flush=True)
+
+
+    @staticmethod
+    def doubts(story):
+        rows = [(push.key, place, row["outcome"]) for push in story.pushes for place, row in enumerate(push.rows or [])
+                if row["outcome"] in ("uncertain", "refused", "unsent")]
+        return " (%s)" % ", ".join("%s[%d] %s" % row for row in rows) if rows else ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--seeds", type=int, default=5, help="of a release run")
+    parser.add_argument("--release", action="store_true")
+    parser.add_argument("--only", help="cases whose name holds this text")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="leave the folders of cases that fail")
+    parser.add_argument("--jobs", type=int, default=24, help="cases at a time")
+    parser.add_argument("--share", type=float, default=0.2, help="part of the kills in the gate")
+    parser.add_argument("--times", action="store_true", help="say which cases took longest")
+    arguments = parser.parse_args()
+    if arguments.only or arguments.list:
+        cases = [case for case in hubspot_faults.every_case(arguments.seed) if (arguments.only or "") in case.name]
+    elif arguments.release:
+        cases = [case for seed in range(1, arguments.seeds + 1) for case in hubspot_faults.every_case(str(seed))]
+    else:
+        cases = hubspot_faults.gate_cases(arguments.seed, arguments.share)
+    if arguments.list:
+        print("\n".join(case.name for case in cases))
+        return 0
+    print("gateway: %s; %d cases" % (BINARY, len(cases)), flush=True)
+    began = time.monotonic()
+    campaign = Campaign(arguments)
+    try:
+        campaign.run(cases, [], "hubspot")
+    finally:
+        campaign.close()
+    if arguments.times:
+        for seconds, name in sorted(campaign.slowest)[-15:]:
+            print("%6.1f s  %s" % (seconds, name))
+    counts = campaign.counts
+    print("%d cases in %.1f s, %d kills, %d records ended uncertain and were told of" % (
+        counts["cases"], time.monotonic() - began, counts["kills"], counts["uncertain"]))
+    print("%d passed, %d failed" % (counts["cases"] - len(campaign.failures), len(campaign.failures)))
+    return 1 if campaign.failures or not cases else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
