@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -80,6 +81,13 @@ int clinux_is_terminal_master(int descriptor) {
 }
 
 void clinux_yield_priority(void) {
-    // On Linux the nice value belongs to the thread, and who = 0 is the caller.
-    (void)setpriority(PRIO_PROCESS, 0, 5);
+    // On Linux the nice value belongs to the thread, and who = 0 is the caller. It is a distance from what the process was
+    // started with, which may be below or above that of others. -1 may be a value, so errno tells.
+    errno = 0;
+    int nice = getpriority(PRIO_PROCESS, 0);
+    if (nice != -1 || errno == 0) (void)setpriority(PRIO_PROCESS, 0, nice + 5 < 19 ? nice + 5 : 19);
+    // A thread of this class that wakes up does not push aside one that runs (sched(7)): else an order to a worker would
+    // often stop the loop that has just given it.
+    struct sched_param parameter = {0};
+    (void)sched_setscheduler(0, SCHED_BATCH, &parameter);
 }

@@ -28,6 +28,11 @@ package final class Loop {
     private var isRunning = false
     private var isStopping = false
     private var isClosed = false
+    private var turnEnded: UInt64 = 0
+    private var waited: UInt64 = 0
+    /// Nanoseconds of the longest turn without its waiting for I/O, since it was last set to 0. Whoever else wants the
+    /// loop waits for that long at most; the time counts during which the thread itself had to wait for a processor.
+    package var longestTurn: UInt64 = 0
 
     /// Size of one read in bytes: as much as a Unix socket hands out at once (it takes 64 KiB messages whole).
     package static let readSize = 64 * 1024
@@ -39,6 +44,7 @@ package final class Loop {
         do throws(LoopFailure) {
             try Descriptors.plugStandardHoles()
             try LoopFailure.check(uv_loop_init(raw), "start event loop")
+            try LoopFailure.check(cuv_count_waiting(raw), "start event loop")
         } catch {
             raw.deallocate()
             prepare.deallocate()
@@ -135,6 +141,9 @@ package final class Loop {
     private func finishTurn() {
         endOfTurn?()
         cachedNow = 0
+        let (end, waited) = (uv_hrtime(), uv_metrics_idle_time(raw))
+        if turnEnded > 0 { longestTurn = max(longestTurn, end &- turnEnded &- (waited &- self.waited)) }
+        (turnEnded, self.waited) = (end, waited)
     }
 
     private func runPutOff() {

@@ -114,6 +114,7 @@ enum ControlMethods {
             ("exchanges", server.driver.exchanges), ("events_logged", Int(server.driver.machine.latestEvent)),
             ("events_delivered", counters.eventsDelivered), ("inbound_bytes", counters.inboundBytes),
             ("outbound_bytes", counters.outboundBytes),
+            ("longest_turn_us", server.turns.microseconds(server.loop)),
         ]
         responder.object { writer in
             for (name, value) in values {

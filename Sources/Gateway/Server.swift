@@ -50,6 +50,7 @@ package final class Server {
     var inboundBytes = 0
     var outboundBytes = 0
     let inboundTurn = InboundTurn()
+    let turns = LongestTurns()
     var dirty: [Connection] = []
     private(set) var connections: [Int: Connection] = [:]
     private var connectionsByUser: [UInt32: Int] = [:]
@@ -322,6 +323,7 @@ package final class Server {
     }
 
     private func everySecond() {
+        turns.tick(loop)
         let now = loop.now
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
         let wall = loop.wallClockMilliseconds()

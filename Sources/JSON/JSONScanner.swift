@@ -17,6 +17,9 @@ package struct JSONScanner: Sendable {
         case complete
     }
 
+    /// Nodes by which the room of a long tape grows, 256 KiB, and nodes for which addresses are set aside then, 32 MiB.
+    private static let longestStep = 16_384
+    private static let setAside = 1 << 21
     /// Nodes that a scanner keeps room for between two texts; above, the memory is given back or away.
     private static let keptNodes = 256
 
@@ -106,10 +109,17 @@ package struct JSONScanner: Sendable {
 
     /// Makes more room. A whole text tells how much it may need: real data has a value for every eight bytes or more. A
     /// buffer of lines tells nothing, so there the room begins small and grows in large steps.
+    ///
+    /// Whoever waits for the caller waits for each step. So a long tape is not moved again and again to twice the room, in
+    /// the end for many milliseconds, but once to where there is room enough: memory that is only set aside costs
+    /// addresses and nothing else.
     private mutating func grow(for bytes: Int) {
-        var more = room.count < 16_384 ? room.count * 3 : room.count
+        var more = min(room.count * 3, Self.longestStep)
         if room.isEmpty { more = endsAtLineFeed ? 64 : min(max(bytes / 8, 16), 1 << 16) }
-        room.reserveCapacity(room.count + more)
+        if room.count + more > room.capacity {
+            room.reserveCapacity(
+                room.count < Self.longestStep ? room.count + more : max(room.count * 2, Self.setAside))
+        }
         room.append(contentsOf: repeatElement(JSONNode(.null, start: 0, end: 0), count: more))
     }
 }

@@ -33,6 +33,8 @@ struct LineReader: Sendable {
 
     /// Memory that an idle connection may keep.
     private static let keptCapacity = 4096
+    /// From here on the buffer has room for the longest line.
+    private static let long = 1 << 20
     /// From here on a line is handed over with its buffer and not copied.
     private static let handedOver = 64 << 10
 
@@ -69,6 +71,10 @@ struct LineReader: Sendable {
         if head > 0 && (rest <= Self.handedOver || rest <= head) {
             buffer.removeSubrange(..<head)
             head = 0
+        }
+        if buffer.count + bytes.count > buffer.capacity && buffer.count >= Self.long {
+            // Once, instead of moving megabytes at each doubling; addresses alone cost no memory.
+            buffer.reserveCapacity(max(2 * buffer.count, ceiling + Self.handedOver))
         }
         buffer.append(contentsOf: bytes)
         if !isSkipping { scan() }

@@ -41,6 +41,9 @@ final class Database {
     /// Pages in the write-ahead log after the last commit of this connection; written by the hook.
     private let walPageCount: UnsafeMutablePointer<Int32>
 
+    /// Before the provider's thread is started.
+    static func prepareLibrary() { csqlite_count_no_memory() }
+
     init(path: String) throws(DatabaseFailure) {
         var opened: OpaquePointer?
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE

@@ -76,6 +76,7 @@ package final class LocalExecutor {
     init(
         loop: Loop, directory: String, resources: [ResourceDescription], wallClock: @escaping () -> Int64
     ) throws(LocalFailure) {
+        Database.prepareLibrary()
         let inbox = ReportBox()
         do {
             worker = try Worker(loop: loop, name: "local") {

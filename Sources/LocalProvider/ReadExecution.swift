@@ -28,7 +28,7 @@ struct ReadExecution {
     func run(
         _ request: ReadRequest, _ rules: [MatchRule], answerCeiling: Int
     ) throws(DatabaseFailure) -> [UInt8]? {
-        let rendering = RecordRendering(tables: tables, showsAssociations: settings.supportsAssociations)
+        var rendering = RecordRendering(tables: tables, showsAssociations: settings.supportsAssociations)
         var found: [[Int64]] = []
         for (search, rule) in zip(request.search, rules) {
             if let key = MatchKeys.normalise(search.value, as: rule.kind) {

@@ -4,9 +4,16 @@ import JSON
 struct RecordRendering {
     let tables: AccountTables
     let showsAssociations: Bool
+    /// The time that was written last: records of one call mostly share theirs.
+    private var time: (milliseconds: Int64, text: String)?
+
+    init(tables: AccountTables, showsAssociations: Bool) {
+        self.tables = tables
+        self.showsAssociations = showsAssociations
+    }
 
     /// Writes the record; `isUnlinked` spares a look at the links of a record that cannot have any yet.
-    func write(
+    mutating func write(
         _ row: RecordTable.Row, isUnlinked: Bool = false, into writer: inout JSONWriter
     ) throws(DatabaseFailure) {
         let ends = showsAssociations && !isUnlinked ? try tables.links.ends(of: row.id) : []
@@ -14,9 +21,9 @@ struct RecordRendering {
         writer.key("id")
         Self.id(row.id, into: &writer)
         writer.key("created_at")
-        writer.string(LocalTime.text(milliseconds: row.createdAt))
+        write(time: row.createdAt, into: &writer)
         writer.key("updated_at")
-        writer.string(LocalTime.text(milliseconds: row.updatedAt))
+        write(time: row.updatedAt, into: &writer)
         writer.key("fields")
         writer.raw(row.fields)
         if showsAssociations {
@@ -36,6 +43,13 @@ struct RecordRendering {
             writer.endObject()
         }
         writer.endObject()
+    }
+
+    private mutating func write(time milliseconds: Int64, into writer: inout JSONWriter) {
+        let text = time?.milliseconds == milliseconds ? time?.text : nil
+        let known = text ?? LocalTime.text(milliseconds: milliseconds)
+        if text == nil { time = (milliseconds, known) }
+        writer.string(known)
     }
 
     static func id(_ id: Int64, into writer: inout JSONWriter) { writer.string(String(id)) }

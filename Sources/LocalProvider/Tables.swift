@@ -79,7 +79,7 @@ final class RecordTable {
 final class MatchKeyTable {
     private let inserting: Statement
     private let deleting: [Statement]
-    private let finding: Statement
+    private let finding: [Statement]
     private let moving: Statement
     private let emptying: Statement
     private var recentCount: Int
@@ -95,11 +95,11 @@ final class MatchKeyTable {
             try database.prepare("DELETE FROM recent_match_key \(condition) AND id = ?4"),
             try database.prepare("DELETE FROM match_key \(condition) AND id = ?4"),
         ]
-        finding = try database.prepare(
-            """
-            SELECT id FROM match_key \(condition) UNION SELECT id FROM recent_match_key \(condition)
-            ORDER BY id LIMIT ?4
-            """)
+        // Two look-ups and not a UNION, which costs more than both where, as mostly, nothing is found.
+        finding = [
+            try database.prepare("SELECT id FROM recent_match_key \(condition) ORDER BY id LIMIT ?4"),
+            try database.prepare("SELECT id FROM match_key \(condition) ORDER BY id LIMIT ?4"),
+        ]
         moving = try database.prepare("INSERT OR IGNORE INTO match_key SELECT * FROM recent_match_key")
         emptying = try database.prepare("DELETE FROM recent_match_key")
         recentCount = Int(try database.integer("SELECT count(*) FROM recent_match_key") ?? 0)
@@ -137,11 +137,16 @@ final class MatchKeyTable {
 
     /// Ids in ascending order, at most `ceiling`.
     func ids(_ resource: String, _ field: String, _ value: String, ceiling: Int) throws(DatabaseFailure) -> [Int64] {
-        Self.bind(finding, resource, field, value, Int64(ceiling))
-        defer { finding.reset() }
         var ids: [Int64] = []
-        while try finding.step() { ids.append(finding.integer(0)) }
-        return ids
+        for statement in finding {
+            Self.bind(statement, resource, field, value, Int64(ceiling))
+            defer { statement.reset() }
+            while try statement.step() {
+                let id = statement.integer(0)
+                if !ids.contains(id) { ids.append(id) }
+            }
+        }
+        return ids.count < 2 ? ids : Array(ids.sorted().prefix(ceiling))
     }
 }
 

@@ -16,7 +16,10 @@ struct WriteExecution {
 
     private let rules: [MatchRule]
     private let uniqueRules: Set<Int>
-    private let rendering: RecordRendering
+    private let noKeys: MatchKeys
+    /// The fields that the resource takes, if it takes no others.
+    private let takes: Set<String>?
+    private var rendering: RecordRendering
     private var nextID: Int64
     private var writer: JSONWriter
     private var isAllWell = true
@@ -36,6 +39,9 @@ struct WriteExecution {
         self.rules = rules
         let unique = settings.uniqueFields[resource] ?? []
         uniqueRules = Set(rules.indices.filter { unique.contains(rules[$0].field) })
+        noKeys = MatchKeys(values: rules.map { _ in nil })
+        let described = catalogue[request.resource]
+        takes = described.flatMap { $0.hasOpenFields ? nil : Set($0.fields.map(\.name)) }
         rendering = RecordRendering(tables: tables, showsAssociations: settings.supportsAssociations)
         nextID = try tables.records.nextID()
         writer = JSONWriter(reserving: request.inputs.count * 512)
@@ -92,7 +98,7 @@ struct WriteExecution {
                 after = try before.merging(fields)
             } catch { return error }
         }
-        let oldKeys = old == nil ? MatchKeys(values: rules.map { _ in nil }) : before.matchKeys(rules)
+        let oldKeys = old == nil ? noKeys : before.matchKeys(rules)
         let keys = after.matchKeys(rules)
         if let refusal = try conflict(oldKeys, keys) { return refusal }
         if var row = old {
@@ -115,10 +121,9 @@ struct WriteExecution {
     }
 
     private func checkNames(_ fields: JSONView) throws(InputRefusal) {
-        guard let described = catalogue[resource], !described.hasOpenFields else { return }
+        guard let takes else { return }
         for (key, _) in fields.members {
-            let name = key.string ?? ""
-            guard described.fields.contains(where: { $0.name == name }) else {
+            guard takes.contains(key.string ?? "") else {
                 throw InputRefusal(.validation, "The resource takes no other fields than those of its description.")
             }
         }

@@ -58,7 +58,9 @@ struct BodyTemplate: Sendable {
     }
 
     private static func place(_ view: JSONView) -> String? {
-        guard let text = view.string, text.hasPrefix("{{"), text.hasSuffix("}}"), text.utf8.count > 4 else { return nil }
+        guard let text = view.string, text.hasPrefix("{{"), text.hasSuffix("}}"), text.utf8.count > 4 else {
+            return nil
+        }
         return String(text.dropFirst(2).dropLast(2))
     }
 }

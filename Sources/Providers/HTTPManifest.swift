@@ -118,7 +118,9 @@ package enum HTTPManifest {
                 LookupWay.Condition(field: try inner.string("field"), form: try inner.choice("values", .exact)))
         }
         if kind == .read && way.key == nil { throw reader.failure("key", "must name the unique key") }
-        if kind == .search && way.conditions.isEmpty { throw reader.failure("conditions", "must name what has to hold") }
+        if kind == .search && way.conditions.isEmpty {
+            throw reader.failure("conditions", "must name what has to hold")
+        }
         return way
     }
 

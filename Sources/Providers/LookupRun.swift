@@ -64,7 +64,9 @@ package struct LookupRun: ProviderRun {
     package mutating func take(
         _ outcome: ExchangeOutcome, of number: Int, at moment: Moment
     ) -> RunStep<LookupAnswer> {
-        guard let (subject, call) = calls.close(number), let operation = operation(of: subject) else { return RunStep() }
+        guard let (subject, call) = calls.close(number), let operation = operation(of: subject) else {
+            return RunStep()
+        }
         switch provider.verdict(outcome, of: operation, at: moment) {
         case .accepted(let root):
             guard let more = read(root, subject, operation) else {
@@ -107,7 +109,8 @@ package struct LookupRun: ProviderRun {
         for search in searches where way.conditions.allSatisfy({ !$0.form.values(of: search.value).isEmpty }) {
             let longer = part + [search]
             let isTooMany = way.conditions.contains { values(longer, $0).count > operation.batch }
-            if !part.isEmpty && (isTooMany || exchange(longer, way, operation, nil).body.count > operation.bodyCeiling) {
+            if !part.isEmpty && (isTooMany || exchange(longer, way, operation, nil).body.count > operation.bodyCeiling)
+            {
                 parts.append(part)
                 part = [search]
             } else {
@@ -144,7 +147,9 @@ package struct LookupRun: ProviderRun {
     private var matchFields: [String] {
         var names: [String] = []
         for rule in resource.rules {
-            for name in rule.parts.isEmpty ? [rule.field] : rule.parts where !names.contains(name) { names.append(name) }
+            for name in rule.parts.isEmpty ? [rule.field] : rule.parts where !names.contains(name) {
+                names.append(name)
+            }
         }
         return names
     }
@@ -167,10 +172,10 @@ package struct LookupRun: ProviderRun {
         guard let operation = operation(of: subject) else { return nil }
         let exchange: Exchange
         switch subject {
-        case .ids(let ids): exchange = resource.read(ids, key: nil, operation, account)
+        case .ids(let ids): exchange = resource.read(ids, key: nil, request.fields, operation, account)
         case .keys(let field, let searches):
             exchange = resource.read(
-                searches.map(\.value), key: resource.ways[field]?.key, operation, account)
+                searches.map(\.value), key: resource.ways[field]?.key, request.fields, operation, account)
         case .search(let field, let searches, let after, _):
             guard let way = resource.ways[field] else { return nil }
             exchange = self.exchange(searches, way, operation, after)
@@ -185,7 +190,11 @@ package struct LookupRun: ProviderRun {
         guard let results = operation.records(in: root) else { return nil }
         switch subject {
         case .ids(let ids):
-            return account(for: ids, results, operation, root) { $0.at(operation.id)?.idText } alone: { .ids([$0]) }
+            return account(for: ids, results, operation, root) {
+                $0.at(operation.id)?.idText
+            } alone: {
+                .ids([$0])
+            }
         case .keys(let field, let searches):
             let resource = resource
             guard let rule = resource.rules.first(where: { $0.field == field }) else { return [] }

@@ -36,6 +36,7 @@ package enum Manifest {
             fieldsMember: root["fields_member"]?.string, hasOpenResources: root["open_resources"]?.bool ?? false)
         description.splitsWrites = root["http"] != nil
         description.linksAfter = root["http"] != nil
+        description.asksForFields = root["http"] != nil
         description.settleMilliseconds = try reader.number("settle_ms", 0...3_600_000) ?? 0
         if try reader.text("partial") == "all_or_nothing" { description.partial = .allOrNothing }
         return description

@@ -153,9 +153,10 @@ package struct WriteRun: ProviderRun {
         if setback.reply == nil, !isReading, let operation = resource.operations[.read], !readers.isEmpty {
             isReading = true
             let ids = readers.keys.sorted()
+            let written = Set(request.items.flatMap { $0.fields.map(\.name) }).sorted()
             let made = stride(from: 0, to: ids.count, by: operation.batch).map { start in
                 let part = Array(ids[start..<min(start + operation.batch, ids.count)])
-                return calls.add(.read(part), .read, resource.read(part, key: nil, operation, account))
+                return calls.add(.read(part), .read, resource.read(part, key: nil, written, operation, account))
             }
             return RunStep(calls: made)
         }
@@ -190,13 +191,20 @@ package struct WriteRun: ProviderRun {
 
 extension HTTPResource {
     /// A request for whole records.
-    func read(_ values: [String], key: String?, _ operation: Operation, _ account: AccountKey) -> Exchange {
+    ///
+    /// - Parameter further: fields beside those that are always asked for.
+    func read(
+        _ values: [String], key: String?, _ further: [String], _ operation: Operation, _ account: AccountKey
+    ) -> Exchange {
         var texts = ["resource": name]
         texts["key"] = key
         if values.count == 1 { texts["id"] = values[0] }
         return operation.exchange(
             account, texts: texts,
-            values: ["properties": JSONText.list(returned), "ids": JSONText.list(values)],
+            values: [
+                "properties": JSONText.list(returned + further.filter { !returned.contains($0) }),
+                "ids": JSONText.list(values),
+            ],
             items: values.map { ["id": JSONText.quoted($0)] })
     }
 }

@@ -91,7 +91,21 @@ struct Batch: Sendable {
                 }
             }
         }
-        return LookupRequest(resource: key.resource, ids: ids, searches: searches)
+        var request = LookupRequest(resource: key.resource, ids: ids, searches: searches)
+        request.fields = openFields()
+        return request
+    }
+
+    /// Fields that are pushed and that the provider's description does not list.
+    private func openFields() -> [String] {
+        guard let record = members.first?.record, record.plan.provider.asksForFields else { return [] }
+        let resource = record.schema.resource
+        let listed = Set(resource.fields.map(\.name))
+        var open: Set<String> = []
+        for member in members {
+            for field in member.record.fields where !listed.contains(field.name) { open.insert(field.name) }
+        }
+        return open.sorted()
     }
 
     /// The question under way was answered.

@@ -60,11 +60,12 @@ package struct MatchKeys: Equatable, Sendable {
         return result.isEmpty ? nil : result
     }
 
-    /// Case folded, trimmed, white space collapsed. Most values are ASCII, for which bytes are enough.
+    /// Case folded, trimmed, white space collapsed. Most values are ASCII, or Latin or Cyrillic letters of two bytes, for
+    /// which bytes are enough.
     private static func folded(_ text: String) -> String {
         var text = text
-        let ascii: String? = text.withUTF8 { bytes in
-            guard bytes.allSatisfy({ $0 < 0x80 }) else { return nil }
+        let short: String? = text.withUTF8 { bytes in
+            guard TwoByteLetter.suffices(for: bytes) else { return nil }
             return String(unsafeUninitializedCapacity: bytes.count) { folded in
                 var count = 0
                 var blankIsDue = false
@@ -80,11 +81,12 @@ package struct MatchKeys: Equatable, Sendable {
                     }
                     folded[count] = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
                     count += 1
+                    if byte & 0xC0 == 0x80 { TwoByteLetter.fold(folded, endingAt: count) }
                 }
                 return count
             }
         }
-        return ascii ?? words(text).joined(separator: " ").lowercased()
+        return short ?? words(text).joined(separator: " ").lowercased()
     }
 
     /// Parted at white space, by scalars: a character with an accent is not taken apart, for no accent is white space.

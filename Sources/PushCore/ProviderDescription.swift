@@ -54,6 +54,8 @@ package struct ProviderDescription: Equatable, Sendable {
     /// it.
     package var settleMilliseconds: Int64 = 0
     package var partial = Partial.perItem
+    /// It returns only fields that it is asked for.
+    package var asksForFields = false
 
     /// What a bad record does to the others of its write.
     package enum Partial: String, Sendable, CaseIterable {

@@ -7,6 +7,8 @@ package struct LookupRequest: Equatable, Sendable {
     package var resource: String
     package var ids: [String]
     package var searches: [Search]
+    /// Fields that have to be among what is returned beside those that the provider's description lists, in order.
+    package var fields: [String] = []
 
     package struct Search: Hashable, Sendable {
         /// The field of a match rule.

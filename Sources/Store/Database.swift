@@ -23,6 +23,9 @@ final class Database {
     private let frames: UnsafeMutablePointer<Int32>
     private let lockMilliseconds: Int32
 
+    /// Once, before the first connection of the process and before its threads.
+    static func prepareLibrary() { csqlite_count_no_memory() }
+
     /// Throws `io`, `damaged` or `locked`, and `notDurable` when a setting was not taken.
     init(path: String, access: Access, lockMilliseconds: Int32) throws(StoreFailure) {
         var opened: OpaquePointer?

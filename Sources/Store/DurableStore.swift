@@ -43,6 +43,7 @@ package final class DurableStore {
     /// runs. Throws `held` when another gateway has it, `newerSchema` or `foreign` without having changed the file,
     /// `damaged`, `full`, `io`, `locked`, `notDurable`, and `system` when a path, a file or a thread cannot be had.
     package init(loop: Loop, path: String, settings: StoreSettings = StoreSettings()) throws(StoreFailure) {
+        Database.prepareLibrary()
         let file = try StoreFile(path: path)
         lock = try StoreLock(storePath: file.path)
         let opening = try Opening(file, settings)

@@ -5,7 +5,8 @@ import Glibc
 struct Options {
     /// Options that every way of serving takes.
     static let serving = [
-        "store", "key-file", "credential", "provider-origin", "provider-allow", "local", "allow-uid", "allow-gid", "token-file", "drain", "log",
+        "store", "key-file", "credential", "provider-origin", "provider-allow", "local", "allow-uid", "allow-gid",
+        "token-file", "drain", "log",
         "max-connections",
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
@@ -92,7 +93,8 @@ struct Options {
         configuration.keyFile = self["key-file"]
         configuration.credentials = try CredentialOptions.sources(all("credential"))
         for text in all("provider-origin") where !configuration.providers.take(origin: text) {
-            throw Exit.usage("--provider-origin takes NAME=URL, such as hubspot=https://api.hubapi.com, not \"\(text)\".")
+            throw Exit.usage(
+                "--provider-origin takes NAME=URL, such as hubspot=https://api.hubapi.com, not \"\(text)\".")
         }
         for text in all("provider-allow") where !configuration.providers.take(allowed: text) {
             throw Exit.usage("--provider-allow takes an address or a range, such as 10.0.0.0/8, not \"\(text)\".")

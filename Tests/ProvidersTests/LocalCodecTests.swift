@@ -4,25 +4,6 @@ import Testing
 @testable import Providers
 @testable import PushCore
 
-/// A reply in a form that can be compared.
-private enum Seen: Equatable {
-    case answered
-    case notSent(String)
-    case unknown(String)
-    case throttled(Int64)
-    case refused(Failure)
-
-    init<Value>(_ reply: Reply<Value>) {
-        switch reply {
-        case .answered: self = .answered
-        case .notSent(let reason): self = .notSent(reason)
-        case .unknown(let reason): self = .unknown(reason)
-        case .throttled(let milliseconds): self = .throttled(milliseconds)
-        case .refused(let failure), .refusedTogether(let failure): self = .refused(failure)
-        }
-    }
-}
-
 @Suite struct LocalCodecTests {
     private let codec = LocalCodec()
     private let account = AccountKey(provider: "local", name: "main")

@@ -31,6 +31,18 @@ import Testing
         }
     }
 
+    /// Letters of two bytes are folded without the help of the library, and not otherwise than with it.
+    @Test func lettersOfTwoBytesAreFoldedAsAllOthers() {
+        for value in UInt32(0x80)...0x7FF {
+            guard let scalar = Unicode.Scalar(value) else { continue }
+            let text = "A\(scalar)b\u{20}\(scalar)"
+            let isSpace = scalar.properties.isWhitespace
+            let expected = isSpace ? "a b" : text.lowercased()
+            #expect(MatchKeys.normalise(text, as: .name) == expected, "U+\(String(value, radix: 16))")
+        }
+        #expect(MatchKeys.normalise(" ÄRGER  Дарья ЁЖ × ß ", as: .name) == "ärger дарья ёж × ß")
+    }
+
     @Test func ownValuesGoBeforePartsAndAllPartsAreNeeded() {
         func name(_ values: [String: String]) -> String? { MatchKeys(rules: Scene.rules) { values[$0] }.values[2] }
         #expect(name(["full_name": "A B", "first_name": "C", "last_name": "D"]) == "a b")

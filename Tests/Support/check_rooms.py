@@ -21,8 +21,8 @@ IMPORTS = {
     "LocalProvider": {"CSodium", "CSQLite", "EventLoop", "Glibc", "JSON", "PushCore"},
     "Store": {"CSQLite", "EventLoop", "Glibc", "PushCore"},
     "Gateway": {
-        "CLinux", "CPCRE2", "CProtocolFiles", "CSodium", "EventLoop", "Glibc", "JSON", "JSONRPC", "JSONSchema",
-        "LocalProvider", "Providers", "PushCore", "Store",
+        "CLinux", "CPCRE2", "CProtocolFiles", "CSodium", "EventLoop", "Glibc", "HTTPClient", "JSON", "JSONRPC",
+        "JSONSchema", "LocalProvider", "Providers", "PushCore", "Store",
     },
     "pushgate": {"CLinux", "EventLoop", "Gateway", "Glibc", "JSON"},
 }

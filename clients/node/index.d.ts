@@ -369,9 +369,19 @@ export interface SessionRow {
   session_id: string;
   provider: string;
   name?: string;
+  /** Whether it has all that its provider needs; records can only be pushed then. */
+  configured: boolean;
+  /** What it lacks, as members of `initiateSession` and `updateSession`. */
+  missing?: string[];
   created: string;
   [member: string]: unknown;
 }
+
+/**
+ * `credentials` of a session: the secret itself, which the gateway keeps sealed and never shows again, or the name of one
+ * that its operator has defined. They belong to the account; null takes them away.
+ */
+export type Credentials = { token: string } | { name: string } | null;
 
 export interface SessionResult {
   success: true;

@@ -27,7 +27,8 @@ int clinux_forbid_core_dumps(void);
 /// Lifts the soft limit of descriptors towards `wanted`, at most to the hard limit. The limit now in force is stored.
 int clinux_raise_descriptor_limit(uint64_t wanted, uint64_t *in_force);
 
-/// Lets threads of the ordinary priority go first (nice 5), for the calling thread only. Best effort.
+/// Lets the other threads of the process go first (five steps of nice, SCHED_BATCH), for the calling thread only. Best
+/// effort.
 void clinux_yield_priority(void);
 
 /// Name of the calling thread as ps(1) and debuggers show it; cut at 15 bytes by the kernel.

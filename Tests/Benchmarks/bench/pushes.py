@@ -1,14 +1,11 @@
-"""Rows 3 to 5 and 7: durable pushes, small and large, and what others notice of them."""
+"""Rows 3 and 4: durable pushes of one record."""
 
-import json
-import subprocess
 import time
 
 from . import machine
-from .pings import PING, RESULT
 from .servers import Unavailable
 from .table import Group
-from .wire import Misbehaviour, encode, expect, until_done
+from .wire import expect, until_done
 
 DEPTH = 64
 # No match keys: what is measured is keeping and applying, as the C program does it.
@@ -20,9 +17,8 @@ PERSON = {
 ACCEPTED = '"success":true,"transfer_id":"'
 
 
-def make_session(wire, schema=PERSON, account="default", latency=0):
-    result = wire.call(
-        "initiateSession", provider="local", schema=[schema], account=account, settings={"latency_ms": latency})
+def make_session(wire, schema=PERSON, account="default", settings=None):
+    result = wire.call("initiateSession", provider="local", schema=[schema], account=account, settings=settings or {})
     return result["session_id"]
 
 
@@ -37,7 +33,7 @@ def push_request(session, key):
 
 def hold(wire):
     """A session whose account is busy for the next minute, so that pushes are accepted and not applied."""
-    session = make_session(wire, account="held", latency=60_000)
+    session = make_session(wire, account="held", settings={"latency_ms": 60_000})
     wire.call(
         "pushTransfer", session_id=session, endgrate_type="person",
         transfer_data=[{"internal_id": "first", "data": {"first_name": "Ann"}}])
@@ -177,112 +173,3 @@ def alone(workshop, rounds, scale):
     group.say(f"p99: {said}")
     yield group
 
-
-# A large transfer
-
-
-def contacts(count, seed):
-    """Contacts of the published kind, about 200 bytes each; e-mails in order, ids in order or not."""
-    for index in range(count):
-        key = f"{index:08d}" if seed is None else f"{(index * 2654435761 + seed) % 2**32:08x}"
-        yield {
-            "internal_id": key,
-            "data": {
-                "first_name": ("Ann", "Bo", "Chloé", "Дарья", "Eiko")[index % 5], "last_name": f"Example {index}",
-                "email": f"person{index}@example.com", "job_title": "Buyer",
-            },
-        }
-
-
-def _transfer(wire, session, count, seed):
-    """Pushes one transfer; seconds to its answer, seconds to its end, bytes of its line."""
-    line = encode(1_000_000, "pushTransfer", {
-        "session_id": session, "endgrate_type": "crm-contact", "transfer_data": list(contacts(count, seed))})
-    start = time.monotonic()
-    wire.send(line)
-    transfer = wire.answer(1_000_000)["transfer_id"]
-    accepted_after = time.monotonic() - start
-    end = start + 300
-    while True:
-        state = wire.call("getTransfer", transfer_id=transfer)
-        if state["state"] == "completed":
-            break
-        expect(time.monotonic() < end, f"a transfer of {count} records is not completed after 300 s: {state}")
-        time.sleep(0.01)
-    completed_after = time.monotonic() - start
-    expect(
-        state["summary"]["created"] == count and not state["transfer_errors"],
-        f"of {count} new records: {json.dumps(state['summary'])}")
-    return accepted_after, completed_after, len(line)
-
-
-def large(workshop, rounds, scale):
-    count = int(50_000 * scale)
-    where = f"server on cpus {machine.BOTH}"
-    accept = Group(f"5  {count:,} contacts in one transfer: accepted", "records a second", where, rounds)
-    complete = Group("5  the same: completed into `local`", "records a second", where, rounds)
-    size = 0
-    for _ in range(rounds):
-        for keys, seed in (("order", None), ("random", 12_345)):
-            name = "keys in order" if keys == "order" else "random keys"
-            with workshop.gateway(machine.BOTH) as server, workshop.wire(server) as wire:
-                session = make_session(wire, {"endgrate_type": "crm-contact"})
-                first, last, size = _transfer(wire, session, count, seed)
-            accept.add(f"pushgate, {name}", count / first)
-            complete.add(f"pushgate, {name}", count / last)
-            accept.add(f"C, {name}", count / workshop.commit(1, 1, count, keys, "accept")["seconds"])
-            complete.add(f"C, {name}", count / workshop.commit(1, 1, count, keys, "whole")["seconds"])
-    for name in ("keys in order", "random keys"):
-        accept.ratio(f"pushgate, {name}", f"C, {name}", at_least=0.4)
-        complete.ratio(f"pushgate, {name}", f"C, {name}", at_least=0.4)
-    accept.say(f"one line of {size:,} bytes; the time includes its way through the socket")
-    complete.say("pushgate also looks each contact up by its e-mail and writes the provider's file.")
-    yield accept
-    yield complete
-
-
-def neighbours(workshop, rounds, scale):
-    count = int(50_000 * scale)
-    group = Group(
-        f"7  ping of another client every 500 µs while {count:,} contacts run, p99", "µs round trip",
-        f"server on cpus {machine.BOTH}, client on cpu {machine.CLIENT}", rounds)
-    slowest = []
-    for _ in range(rounds):
-        with workshop.gateway(machine.BOTH) as server, workshop.wire(server) as wire:
-            session = make_session(wire, {"endgrate_type": "crm-contact"})
-            with _Pinging(workshop, server) as pinging:
-                time.sleep(0.5)
-            group.add("pushgate, idle", pinging.figures["p99"])
-            with _Pinging(workshop, server) as pinging:
-                _transfer(wire, session, count, None)
-            group.add("pushgate, busy", pinging.figures["p99"])
-            slowest.append(pinging.figures["max"])
-    group.limit("pushgate, busy", at_most=2000)
-    group.ratio("pushgate, busy", "pushgate, idle")
-    group.say(f"slowest of a round: {', '.join(f'{value:,.0f}' for value in slowest)} µs")
-    yield group
-
-
-class _Pinging:
-    """A client that pings at a steady pace until the block ends."""
-
-    def __init__(self, workshop, server):
-        self.command = [
-            "taskset", "-c", machine.CLIENT, workshop.load, server.path, PING, RESULT, "lines", "1000000", "1", "1",
-            "500", "300"]
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        return self
-
-    def __exit__(self, kind, *_):
-        try:
-            output, errors = self.process.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            output, errors = self.process.communicate()
-        if kind is None:
-            if self.process.returncode:
-                raise Misbehaviour(errors.decode(errors="replace").strip() or "the pinging client failed")
-            self.figures = json.loads(output)

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from . import machine
-from .pushes import contacts
+from .bulk import contacts
 from .servers import Unavailable
 from .table import Group
 from .wire import encode

@@ -122,12 +122,19 @@ class Workshop:
 
     # Contestants
 
-    def gateway(self, cores=machine.SERVER, options=(), folder=None):
+    def gateway(self, cores=machine.SERVER, options=(), folder=None, slow_flush=0):
+        """`slow_flush`: milliseconds that each of its flushes takes longer."""
         folder = folder or self.folder()
         path = os.path.join(folder, "s")
         command = [
             self.gateway_binary, "serve", "--listen", f"unix:{path}", "--store", os.path.join(folder, "store.db"),
             "--log", "warning", "--drain", "300ms", *options]
+        if slow_flush:
+            # The tracer stands aside (-D), so that the gateway is the process that is started, and is only asked for
+            # the calls that it delays.
+            command = [
+                _need("strace", "strace"), "-D", "-f", "--seccomp-bpf", "-o", os.path.join(folder, "trace"),
+                "-e", "trace=fdatasync", "-e", f"inject=fdatasync:delay_enter={slow_flush * 1000}", *command]
         try:
             server = Server(command, path, cores, os.path.join(folder, "log"))
         except Unavailable as why:
@@ -168,12 +175,12 @@ class Workshop:
         path = os.path.join(folder, "s")
         return Server([*command, path, *more], path, cores, os.path.join(folder, "log"))
 
-    def commit(self, transfers, group, records, keys, rows, cores=machine.SERVER):
-        """Runs the C program that writes the store's rows; seconds and commits."""
+    def commit(self, transfers, group, records, keys, rows, first=0, cores=machine.SERVER):
+        """Runs the C program that writes the same rows; what it prints."""
         if not self._commit_binary:
             self._commit_binary = self._compile("references/commit.c", "-lsqlite3")
         folder = self.folder()
-        words = [os.path.join(folder, "c.db"), transfers, group, records, keys, rows]
+        words = [os.path.join(folder, "c.db"), transfers, group, records, keys, rows, *([first] if first else [])]
         try:
             return machine.run([self._commit_binary, *map(str, words)], cores)
         except Misbehaviour as why:

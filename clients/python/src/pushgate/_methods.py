@@ -30,7 +30,11 @@ class Methods(Generic[R]):
     # -- sessions --
 
     def initiate_session(self, provider: str, schema: Sequence[Mapping[str, Any]], **members: Any) -> R:
-        """Makes a session, or with `name` gets the one of that name: `{success, session_id, created}`."""
+        """Makes a session, or with `name` gets the one of that name: `{success, session_id, created}`.
+
+        `credentials={"token": …}` hands over the provider's token, which is kept sealed and never shown again;
+        `credentials={"name": …}` goes by one that the gateway's operator has defined.
+        """
         return self.call("initiateSession", given(members, provider=provider, schema=list(schema)))
 
     def get_configuration(self, session_id: str, **members: Any) -> R:
@@ -38,7 +42,10 @@ class Methods(Generic[R]):
         return self.call("getConfiguration", given(members, session_id=session_id))
 
     def update_session(self, session_id: str, **members: Any) -> R:
-        """Changes what a session does (`mapping`, `freshness`, `label`, …); what is left out stays as it is."""
+        """Changes what a session does (`mapping`, `freshness`, `label`, …); what is left out stays as it is.
+
+        `credentials` are those of its account, for all of its sessions; None takes them away.
+        """
         return self.call("updateSession", given(members, session_id=session_id))
 
     def set_schemas(self, session_id: str, schema: Sequence[Mapping[str, Any]], **members: Any) -> R:
