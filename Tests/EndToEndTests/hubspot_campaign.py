@@ -21,6 +21,7 @@ import traceback
 
 import hubspot_faults
 import hubspot_story
+import kill_points
 from hubspot_story import Story, Violation
 from hubspot_verdict import Verdict
 from peer import BINARY, Missing, Refused
@@ -41,6 +42,23 @@ class Campaign:
     def close(self):
         for simulator in self.simulators:
             simulator.stop()
+
+    def point_cases(self, wanted, seed, options, provider):
+        """Kills at system calls: so many of all, spread evenly over the runs."""
+        reason = kill_points.can_trace(tempfile.gettempdir())
+        if reason:
+            print("SKIPPED kills at system calls: %s" % reason)
+            return []
+        cases = []
+        for target, fault in hubspot_faults.POINTS:
+            story = Story(hubspot_faults.Case(target, fault, "point", seed), self.simulators[0], options, provider, self.base)
+            try:
+                counted = kill_points.calls_in(story.count_calls(), hubspot_faults.STORE_FILES)
+            finally:
+                story.close()
+            cases += [hubspot_faults.point_case(target, fault, *point, seed)
+                      for point in kill_points.spread(counted, wanted // len(hubspot_faults.POINTS))]
+        return cases
 
     def run(self, cases, options, provider):
         with concurrent.futures.ThreadPoolExecutor(self.arguments.jobs) as pool:
@@ -91,6 +109,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave the folders of cases that fail")
     parser.add_argument("--jobs", type=int, default=24, help="cases at a time")
     parser.add_argument("--share", type=float, default=0.2, help="part of the kills in the gate")
+    parser.add_argument("--points", type=int, default=0, help="also kills at so many system calls")
     parser.add_argument("--times", action="store_true", help="say which cases took longest")
     arguments = parser.parse_args()
     if arguments.only or arguments.list:
@@ -106,6 +125,8 @@ def main():
     began = time.monotonic()
     campaign = Campaign(arguments)
     try:
+        if arguments.points:
+            cases += campaign.point_cases(arguments.points, arguments.seed, [], "hubspot")
         campaign.run(cases, [], "hubspot")
     finally:
         campaign.close()

@@ -6,7 +6,7 @@ effect) of a request that it carried out, and a search that leaves out a record 
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 LATE_MS = 400
 """A late effect comes so long after its request. More than this and the longest search lag is the settle time."""
@@ -99,25 +99,26 @@ TARGETS = [
     Target("blind", "associations.batch_default", "deals", ("associations.batch_default", "deals")),
 ]
 
-KILLS = ("none", "answered", "held")
-"""`answered`: right after the spoilt answer was given. `held`: while the request hangs, before or after its effect; the
-fault then meets what the gateway asks when it recovers."""
-
-
 @dataclass(frozen=True)
 class Case:
+    """`kill` is when the gateway dies. `none`: it lives. `answered`: right after the spoilt answer was given. `held`: while
+    the request hangs, before or after its effect; the fault then meets what the gateway asks when it recovers. `point`:
+    before its N-th system call of a kind."""
+
     target: Target
     fault: Fault
     kill: str
     seed: str = "1"
     hold: str = ""
     """Of a held request: what becomes of its effect."""
-    moments: list = field(default_factory=list, compare=False)
+    point: tuple = ()
+    """(call, file or None, number)"""
 
     @property
     def name(self):
-        return "%s; %s; %s" % (self.target.name, self.fault.name if self.fault else "no fault",
-                               "killed: " + self.kill + (" " + self.hold if self.hold else ""))
+        where = self.hold or ":".join(str(part or "") for part in self.point)
+        return "%s; %s; killed: %s" % (
+            self.target.name, self.fault.name if self.fault else "no fault", (self.kill + " " + where).strip())
 
     def chance(self):
         return random.Random("%s/%s" % (self.seed, self.name))
@@ -154,3 +155,12 @@ def gate_cases(seed, share):
         if wanted:
             chosen.append(case)
     return chosen
+
+
+STORE_FILES = ["store.db-wal", "store.db"]
+POINTS = [(TARGETS[2], fault("after", "reset")), (TARGETS[3], fault("mid_batch", "answer")), (TARGETS[6], None)]
+"""The runs that are killed at every system call: (target, fault)."""
+
+
+def point_case(target, one, call, name, number, seed):
+    return Case(target, one, "point", seed, point=(call, name, number))

@@ -7,13 +7,13 @@ vendor without believing the gateway.
 import itertools
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-from peer import Gateway, Missing, Peer, Refused, ROOT
+from kill_points import CALLS, strace
+from peer import Gateway, Missing, Refused, ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "Tests", "Simulator", "tests"))
 from stage import Simulator  # noqa: E402
@@ -23,6 +23,7 @@ KINDS = {CONTACT: "contacts", COMPANY: "companies", DEAL: "deals"}
 MARK = {CONTACT: "job_title", COMPANY: "description", DEAL: "description"}
 PATIENCE = 90.0
 SEARCH_LAG_MS = 300
+TRACED = CALLS + ["sendto", "connect", "socket"]
 numbers = itertools.count(5000)
 lock = threading.Lock()
 
@@ -198,6 +199,8 @@ class Story:
     def play(self):
         self.prepare()
         case, target = self.case, self.case.target
+        if case.kill == "point":
+            return self.play_to_point()
         if case.kill == "held":
             self.set_fault("hold", target.match(self.portal), hold=case.hold)
         elif case.fault:
@@ -216,6 +219,32 @@ class Story:
             time.sleep(self.chance.choice([0, 0, 0.001, 0.003, 0.01, 0.03]))
             self.kill()
         self.finish()
+
+    def play_to_point(self):
+        """Killed before a system call; it counts as a kill only if the run came so far."""
+        call, name, number = self.case.point
+        path = ["-P", os.path.join(self.folder, name)] if name else []
+        died = self.play_traced(strace(
+            "-o", "/dev/null", *path, "-e", "trace=" + call, "-e", "inject=%s:signal=KILL:when=%d" % (call, number)))
+        self.kills += died
+        self.gateway.kill()
+        self.gateway.start()
+        self.finish()
+
+    def play_traced(self, wrapper):
+        """Everything under strace, until it is completed or the gateway dies; whether it died."""
+        self.gateway.kill()
+        if self.case.fault:
+            self.set_fault("fault", self.case.target.match(self.portal), self.case.fault)
+        try:
+            if not self.gateway.spawn(wrapper).wait_until_listening():
+                return True
+            self.push()
+            with self.gateway.peer(PATIENCE) as peer:
+                self.wait(peer, self.pushes)
+        except (OSError, Missing):
+            self.gateway.process.wait(PATIENCE)
+        return self.gateway.process.poll() is not None
 
     def await_effect(self):
         """The hanging request has done what it does."""
@@ -277,6 +306,14 @@ class Story:
                 pause = min(pause * 1.5, 0.1)
             push.rows = peer.call("getData", transfer_id=push.transfer, limit=1000)["transfer_data"]
             push.errors = peer.call("getErrors", transfer_id=push.transfer, limit=1000)["errors"]
+
+    def count_calls(self):
+        """System calls of the whole play, for `kill_points.calls_in`; gives the file."""
+        self.prepare()
+        log = os.path.join(self.folder, "calls")
+        self.play_traced(strace("-o", log, "-e", "trace=" + ",".join(TRACED)))
+        self.gateway.stop()
+        return log
 
     def push_again(self):
         """The last state of what can be looked for, once more; gives its rows."""
