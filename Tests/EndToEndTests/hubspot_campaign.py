@@ -20,6 +20,7 @@ import time
 import traceback
 
 import hubspot_faults
+import hubspot_scenes
 import hubspot_story
 import kill_points
 from hubspot_story import Story, Violation
@@ -35,6 +36,7 @@ class Campaign:
         self.simulators = hubspot_story.simulators(SIMULATORS)
         self.base = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self.lock = threading.Lock()
+        self.turn = 0
         self.failures = []
         self.counts = collections.Counter()
         self.slowest = []
@@ -60,20 +62,29 @@ class Campaign:
                       for point in kill_points.spread(counted, wanted // len(hubspot_faults.POINTS))]
         return cases
 
-    def run(self, cases, options, provider):
-        with concurrent.futures.ThreadPoolExecutor(self.arguments.jobs) as pool:
-            list(pool.map(lambda pair: self.one(pair[0], pair[1], options, provider), enumerate(cases)))
+    def house(self, options, provider):
+        """What a story needs: a simulator, options of the gateway, the provider's name, a folder."""
+        self.turn += 1
+        return self.simulators[self.turn % SIMULATORS], options, provider, self.base
 
-    def one(self, number, case, options, provider):
+    def run(self, cases, scenes, options, provider):
+        """Plays cases and scenes, many at a time: they mostly wait."""
+        stories = [lambda case=case: (Story(case, *self.house(options, provider)), True) for case in cases]
+        stories += [lambda make=make: (make(), False) for make in scenes]
+        with concurrent.futures.ThreadPoolExecutor(self.arguments.jobs) as pool:
+            list(pool.map(self.one, stories))
+
+    def one(self, make):
         began = time.monotonic()
-        story = Story(case, self.simulators[number % SIMULATORS], options, provider, self.base)
+        story, is_judged = make()
         problem = None
         try:
             story.play()
-            verdict = Verdict(story)
-            verdict.check()
-            with self.lock:
-                self.counts["uncertain"] += verdict.uncertain
+            if is_judged:
+                verdict = Verdict(story)
+                verdict.check()
+                with self.lock:
+                    self.counts["uncertain"] += verdict.uncertain
         except (Violation, Missing, Refused, OSError) as violation:
             problem = "%s" % violation or type(violation).__name__
         except Exception:
@@ -82,6 +93,7 @@ class Campaign:
             problem += self.doubts(story)
         keep = bool(problem and self.arguments.keep)
         story.close(keep)
+        case = story.case
         with self.lock:
             self.counts["cases"] += 1
             self.counts["kills"] += story.kills
@@ -91,12 +103,11 @@ class Campaign:
                 print("FAILED %s [seed %s]: %s%s" % (
                     case.name, case.seed, problem, "; see " + story.folder if keep else ""), flush=True)
 
-
     @staticmethod
     def doubts(story):
         rows = [(push.key, place, row["outcome"]) for push in story.pushes for place, row in enumerate(push.rows or [])
                 if row["outcome"] in ("uncertain", "refused", "unsent")]
-        return " (%s)" % ", ".join("%s[%d] %s" % row for row in rows) if rows else ""
+        return " (%s)" % ", ".join("%s[%d] %s" % row for row in rows[:12]) if rows else ""
 
 
 def main():
@@ -110,6 +121,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=24, help="cases at a time")
     parser.add_argument("--share", type=float, default=0.2, help="part of the kills in the gate")
     parser.add_argument("--points", type=int, default=0, help="also kills at so many system calls")
+    parser.add_argument("--scenes", action="store_true", help="with --only: the scenes as well")
     parser.add_argument("--times", action="store_true", help="say which cases took longest")
     arguments = parser.parse_args()
     if arguments.only or arguments.list:
@@ -121,13 +133,15 @@ def main():
     if arguments.list:
         print("\n".join(case.name for case in cases))
         return 0
-    print("gateway: %s; %d cases" % (BINARY, len(cases)), flush=True)
     began = time.monotonic()
     campaign = Campaign(arguments)
     try:
         if arguments.points:
             cases += campaign.point_cases(arguments.points, arguments.seed, [], "hubspot")
-        campaign.run(cases, [], "hubspot")
+        scenes = [] if arguments.only and not arguments.scenes else hubspot_scenes.scenes(
+            lambda: campaign.house([], "hubspot"))
+        print("gateway: %s; %d cases, %d scenes" % (BINARY, len(cases), len(scenes)), flush=True)
+        campaign.run(cases, scenes, [], "hubspot")
     finally:
         campaign.close()
     if arguments.times:
@@ -137,7 +151,7 @@ def main():
     print("%d cases in %.1f s, %d kills, %d records ended uncertain and were told of" % (
         counts["cases"], time.monotonic() - began, counts["kills"], counts["uncertain"]))
     print("%d passed, %d failed" % (counts["cases"] - len(campaign.failures), len(campaign.failures)))
-    return 1 if campaign.failures or not cases else 0
+    return 1 if campaign.failures or not counts["cases"] else 0
 
 
 if __name__ == "__main__":

@@ -97,6 +97,8 @@ TARGETS = [
     Target("blind", "batch.create", "contacts"),
     Target("blind", "batch.create", "deals"),
     Target("blind", "associations.batch_default", "deals", ("associations.batch_default", "deals")),
+    Target("versions", "batch.create", "contacts"),
+    Target("versions", "batch.create", "deals"),
 ]
 
 @dataclass(frozen=True)

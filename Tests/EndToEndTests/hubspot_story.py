@@ -97,7 +97,18 @@ def blind(ids):
     ]
 
 
-STORIES = {"searchable": searchable, "blind": blind}
+def versions(ids):
+    """Newer versions of records that nobody can look for, accepted before the fate of the older is known."""
+    return [
+        (CONTACT, [contact("b1", first_name="Blind", city="1")], {"disable_upsert": True}),
+        (DEAL, [deal("g1", amount=1)], {}),
+        (CONTACT, [contact("b1", first_name="Blind", city="2")], {"disable_upsert": True}),
+        (DEAL, [deal("g1", amount=2)], {}),
+        (CONTACT, [with_email("n1", city="2"), {"internal_id": "k1", "data": {"city": "2"}}], {}),
+    ]
+
+
+STORIES = {"searchable": searchable, "blind": blind, "versions": versions}
 BLIND = {"b1", "b2", "b3", "b4", "g1", "g2", "g3"}
 REFUSED_BY_VENDOR = {"nonsense"}
 
@@ -138,20 +149,24 @@ class Story:
 
     # The account
 
-    def prepare(self):
+    def open(self):
+        """The account at the vendor, the gateway and a session."""
         self.simulator.control("POST", "/portals", {
             "id": self.portal, "tokens": [self.token], "settings": {"search_lag_ms": SEARCH_LAG_MS}})
-        self.upstream("contacts", email="old1@example.org", jobtitle="old1", city="0")
-        self.upstream("companies", name="The oldco", domain="oldco.example", description="oldco")
         self.gateway.start()
         with self.gateway.peer(PATIENCE) as peer:
             self.session = peer.call("initiateSession", {
                 "provider": self.provider, "name": "main", "account": str(self.portal),
                 "schema": [{"endgrate_type": kind} for kind in KINDS], "credentials": {"token": self.token},
                 "passthrough_fields": True})["session_id"]
-            self.before = [Push(kind, items, members, "first") for kind, items, members in first_pushes()]
-            for push in self.before:
-                push.transfer = peer.call("pushTransfer", push.params(self.session))["transfer_id"]
+
+    def prepare(self):
+        self.open()
+        self.upstream("contacts", email="old1@example.org", jobtitle="old1", city="0")
+        self.upstream("companies", name="The oldco", domain="oldco.example", description="oldco")
+        self.before = [Push(kind, items, members, "first") for kind, items, members in first_pushes()]
+        with self.gateway.peer(PATIENCE) as peer:
+            self.send(peer, self.before)
             self.wait(peer, self.before)
         rows = self.before[0].rows
         if [row["outcome"] for row in rows] != ["created"] * len(rows):
@@ -254,10 +269,10 @@ class Story:
     def push(self):
         """All at once on one connection; what has no answer when the gateway dies is asked again later."""
         with self.gateway.peer(PATIENCE) as peer:
-            self.send(peer)
+            self.send(peer, self.pushes)
 
-    def send(self, peer):
-        asked = {peer.request("pushTransfer", push.params(self.session)): push for push in self.pushes
+    def send(self, peer, pushes):
+        asked = {peer.request("pushTransfer", push.params(self.session)): push for push in pushes
                  if push.transfer is None}
         while asked:
             reply = peer.read()
@@ -284,7 +299,7 @@ class Story:
     def finish(self):
         """All pushes are accepted and completed, and nothing comes late any more."""
         with self.gateway.peer(PATIENCE) as peer:
-            self.send(peer)
+            self.send(peer, self.pushes)
             self.wait(peer, self.pushes)
         deadline = time.monotonic() + PATIENCE
         while self.report()["late_commits_pending"]:
@@ -321,7 +336,7 @@ class Story:
             with_email("n1", city="3" if self.case.target.story == "searchable" else "2"),
             {"internal_id": "k1", "data": {"city": "2"}}], {}, "again")
         with self.gateway.peer(PATIENCE) as peer:
-            push.transfer = peer.call("pushTransfer", push.params(self.session))["transfer_id"]
+            self.send(peer, [push])
             self.wait(peer, [push])
         return push.rows
 
