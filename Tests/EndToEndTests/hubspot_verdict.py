@@ -3,7 +3,7 @@ and the gateway's results are held against that and against what was pushed."""
 
 import collections
 
-from hubspot_story import BLIND, CONTACT, COMPANY, KINDS, MARK, REFUSED_BY_VENDOR, Violation
+from hubspot_story import BLIND, COMPANY, KINDS, MARK, REFUSED_BY_VENDOR, Violation
 
 NAMES = {
     "contacts": {"job_title": "jobtitle", "last_name": "lastname", "first_name": "firstname"},
