@@ -30,7 +30,8 @@ let package = Package(
     products: [.executable(name: "pushgate", targets: ["pushgate"])],
     targets: [
         // Doors to C
-        door("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+        // Needs the headers of libcurl (libcurl4-openssl-dev); the library is loaded when it is needed.
+        .target(name: "CCurl"),
         .target(name: "CLinux"),
         door("CPCRE2", pkgConfig: "libpcre2-8", apt: "libpcre2-dev"),
         .target(name: "CProtocolFiles", cSettings: [.disableWarning("c23-extensions")]),
@@ -60,7 +61,8 @@ let package = Package(
                 "JSONSchema", "LocalProvider", "Providers", "PushCore", "Store",
             ]),
         .executableTarget(
-            name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "JSON"], swiftSettings: strict),
+            name: "pushgate", dependencies: ["CLinux", "EventLoop", "Gateway", "HTTPClient", "JSON", "PushCore"],
+            swiftSettings: strict),
 
         // Tests
         tests("ConformanceTests", ["JSON", "JSONRPC"]),

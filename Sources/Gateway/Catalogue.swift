@@ -12,15 +12,17 @@ final class Catalogue {
     /// Every `endgrate_type` there is a name for, in order; most have neither default schema nor resource.
     let knownTypes: [String]
 
+    /// - Parameter own: manifests of the operator, in place of those of the same name.
     /// - Throws: `ManifestFailure` when a manifest inside the binary is wrong, which a test would have found.
-    init() throws(ManifestFailure) {
-        var providers: [ProviderDescription] = []
+    init(own: [OwnManifest] = []) throws(ManifestFailure) {
+        var providers: [String: ProviderDescription] = [:]
         var http: [String: HTTPProvider] = [:]
         for (name, document) in ProtocolFiles.documents(under: "providers/") {
-            providers.append(try Manifest.read(document.root))
+            providers[name] = try Manifest.read(document.root)
             http[name] = try HTTPManifest.read(document.root)
         }
-        self.providers = providers
+        for manifest in own { (providers[manifest.name], http[manifest.name]) = (manifest.description, manifest.http) }
+        self.providers = providers.keys.sorted().compactMap { providers[$0] }
         self.http = http
         knownTypes = ProtocolFiles.document("types.json")?.root["known"]?.elements.compactMap(\.string) ?? []
         types = ProtocolFiles.documents(under: "types/").map { ($0.name, $0.document.root) }

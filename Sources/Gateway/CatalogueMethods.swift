@@ -6,11 +6,13 @@ import PushCore
 enum CatalogueMethods {
     static func integrations(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
         var providers = server.catalogue.all
+        var schemas: [SessionPlan.Schema] = []
         // In force only where there is an account with its options (K17).
         let isOfSession = params["session_id"] != nil
         if let text = params["session_id"]?.string {
             guard let session = server.session(text) else { return responder.error(.sessionNotFound) }
             providers = [session.plan.provider]
+            schemas = session.plan.schemas
         }
         if let name = params["provider"]?.string { providers = providers.filter { $0.name == name } }
         if let category = params["category"]?.string {
@@ -26,7 +28,9 @@ enum CatalogueMethods {
                 writer.key("integrations")
                 writer.beginArray()
                 for resource in provider.resources {
-                    integration(resource, provider, isOfSession: isOfSession, into: &writer)
+                    let schema = schemas.first { $0.resource.name == resource.name }
+                    let keys = schema?.matchPlaces.count ?? resource.matchRules.count
+                    integration(resource, provider, keys: keys, isOfSession: isOfSession, into: &writer)
                 }
                 writer.endArray()
                 writer.endObject()
@@ -35,8 +39,9 @@ enum CatalogueMethods {
         }
     }
 
+    /// - Parameter keys: match keys that its records are looked for by.
     private static func integration(
-        _ resource: ResourceDescription, _ provider: ProviderDescription, isOfSession: Bool,
+        _ resource: ResourceDescription, _ provider: ProviderDescription, keys: Int, isOfSession: Bool,
         into writer: inout JSONWriter
     ) {
         writer.beginObject()
@@ -55,7 +60,9 @@ enum CatalogueMethods {
         writer.key("supports_associations")
         writer.bool(provider.supportsAssociations)
         writer.key("class")
-        writer.string(provider.recoveryClass.rawValue)
+        // Where a record has no key, there is nothing to search for.
+        let isBlind = provider.recoveryClass == .searchable && keys == 0
+        writer.string(isBlind ? "blind" : provider.recoveryClass.rawValue)
         if isOfSession {
             writer.key("class_without_internal_id")
             writer.string(provider.classWithoutInternalID.rawValue)

@@ -81,10 +81,13 @@ package struct Configuration: Sendable {
     package var credentials: [CredentialSource] = []
     /// Directory of the files of the embedded provider.
     package var localDirectory: String
+    /// Folder of the operator's own manifests.
+    package var manifestDirectory: String?
     /// Where providers are, if not where their manifests say.
     package var providers = ProviderOrigins()
     package var ceilings = Ceilings()
     package var retention = Retention()
+    package var webhooks = WebhookConfiguration()
     /// Besides root and the gateway's own user.
     package var allowedUsers: Set<UInt32> = []
     package var allowedGroups: Set<UInt32> = []

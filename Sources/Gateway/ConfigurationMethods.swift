@@ -10,22 +10,26 @@ enum ConfigurationMethods {
         }
         server.store.read(.examples(session: session.row.id)) { answer in
             guard case .examples(let examples) = answer else { return responder.error(.internal) }
-            configuration(server, session, examples.mapValues { Examples(text: $0) }, responder)
+            var writer = JSONWriter()
+            write(session.plan, examples.mapValues { Examples(text: $0) }, into: &writer) {
+                server.writeConfigured(session, into: &$0)
+            }
+            responder.result(text: writer.bytes)
         }
     }
 
-    private static func configuration(
-        _ server: Server, _ session: Sessions.Session, _ examples: [String: Examples], _ responder: Responder
+    /// - Parameter more: further members, after the session's id.
+    static func write(
+        _ plan: SessionPlan, _ examples: [String: Examples], into writer: inout JSONWriter,
+        more: (inout JSONWriter) -> Void
     ) {
-        let plan = session.plan
         let payloads = Payloads(plan: plan)
-        var writer = JSONWriter()
         writer.beginObject()
         writer.key("success")
         writer.bool(true)
         writer.key("session_id")
-        writer.string(session.row.id.text)
-        server.writeConfigured(session, into: &writer)
+        writer.string(plan.session.text)
+        more(&writer)
         writer.key("endgrate")
         writer.beginObject()
         writer.key("provider")
@@ -44,7 +48,6 @@ enum ConfigurationMethods {
         writer.beginObject()
         writer.endObject()
         writer.endObject()
-        responder.result(text: writer.bytes)
     }
 
     /// Members of a schema that are told in a form of their own; the other ones are told as they were given.

@@ -115,6 +115,9 @@ enum ControlMethods {
             ("events_delivered", counters.eventsDelivered), ("inbound_bytes", counters.inboundBytes),
             ("outbound_bytes", counters.outboundBytes),
             ("longest_turn_us", server.turns.microseconds(server.loop)),
+            ("webhooks_pending", server.webhooks.machine.pending), ("webhook_attempts", server.webhooks.attempts),
+            ("webhooks_delivered", server.webhooks.delivered), ("webhooks_failed", server.webhooks.failed),
+            ("webhook_endpoints_paused", server.webhooks.machine.paused),
         ]
         responder.object { writer in
             for (name, value) in values {

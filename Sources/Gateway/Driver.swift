@@ -10,15 +10,18 @@ final class Driver {
     private let store: DurableStore
     private let turn: Turn
     private let slices: Slices
-    private let sessions: Sessions
+    let sessions: Sessions
     private let carriers: Exchanges
     private let sealer: Sealer
+    let exchangeLog: ExchangeLog
     private(set) var machine: PushMachine
     private var facts: [Fact] = []
     private var isTelling = false
     private var timers: [AccountKey: Timer] = [:]
     private var chance = SystemRandomNumberGenerator()
 
+    /// What webhooks tell of changes, to be committed along with them; then, that it is on disk.
+    var webhooks: WebhookDesk?
     /// Events that are on disk now.
     var onPublished: ([EventRow]) -> Void = { _ in }
     var onProgress: (TransferRow) -> Void = { _ in }
@@ -44,6 +47,7 @@ final class Driver {
         self.sessions = sessions
         carriers = exchanges
         self.sealer = sealer
+        exchangeLog = ExchangeLog(store: store, turn: turn, exchanges)
         machine = PushMachine(
             lastIntent: store.state.lastIntent, lastError: store.state.lastError, lastEvent: store.state.lastEvent)
     }
@@ -73,23 +77,37 @@ final class Driver {
         case .readHolders(let batch, let scope, let resource, let ids):
             readHolders(scope, resource, ids) { [self] in tell(.holdersRead(batch: batch, $0)) }
         case .lookUp(let batch, let account, let request):
-            look(request, account) { [self] in tell(.lookedUp(batch: batch, $0)) }
+            let provider = carriers.provider(of: account)
+            let matter = machine.matter(ofLookUp: batch, resource: request.resource, detailed: provider != nil)
+            carry(ProviderRuns.lookUp(request, account, provider), matter) { [self] in
+                tell(.lookedUp(batch: batch, $0))
+            }
         case .write(let batch, let account, let request):
-            carry(ProviderRuns.write(request, account, carriers.provider(of: account))) { [self] in
+            let matter = machine.matter(ofWrite: batch, resource: request.resource)
+            carry(ProviderRuns.write(request, account, carriers.provider(of: account)), matter) { [self] in
                 tell(.written(batch: batch, $0))
             }
         case .link(let batch, let account, let request):
-            carry(ProviderRuns.link(request, account, carriers.provider(of: account))) { [self] in
+            let matter = machine.matter(ofWrite: batch, resource: request.resource)
+            carry(ProviderRuns.link(request, account, carriers.provider(of: account)), matter) { [self] in
                 tell(.linked(batch: batch, $0))
             }
         case .commit(let changes, let token):
-            turn.commit(sealer.sealed(changes)) { [self] in tell(.committed(token)) }
+            let deliveries = webhooks?.following(changes) { machine.transfer($0) } ?? []
+            let all = deliveries.isEmpty ? changes : changes + [.deliveries(deliveries)]
+            turn.commit(sealer.sealed(all)) { [self] in
+                webhooks?.committed(deliveries)
+                tell(.committed(token))
+            }
         case .wake(let account, let time): wake(account, at: time)
         case .published(let events): onPublished(events)
         case .progressed(let row): onProgress(row)
         case .completed(let row): onCompleted(row)
         }
     }
+
+    /// The sequence of an event that somebody else is about to commit.
+    func takeEvent() -> Int64 { machine.takeEvent() }
 
     // MARK: Reading, also for plans
 
@@ -115,15 +133,22 @@ final class Driver {
         }
     }
 
+    /// For a plan: the log of its exchanges names no records.
     func look(_ request: LookupRequest, _ account: AccountKey, _ answer: @escaping (Reply<LookupAnswer>) -> Void) {
-        carry(ProviderRuns.lookUp(request, account, carriers.provider(of: account)), answer)
+        carry(
+            ProviderRuns.lookUp(request, account, carriers.provider(of: account)),
+            ExchangeMatter(resource: request.resource), answer)
     }
 
-    private func carry<Answer>(_ run: any ProviderRun<Answer>, _ answer: @escaping (Reply<Answer>) -> Void) {
+    private func carry<Answer>(
+        _ run: any ProviderRun<Answer>, _ matter: ExchangeMatter, _ answer: @escaping (Reply<Answer>) -> Void
+    ) {
         guard !isDraining else { return }
         exchangesUnderWay += 1
         RunCarrier(run, carriers) { [self] in
             moment
+        } note: { [self] ended in
+            exchangeLog.note(ended, matter)
         } answer: { [self] reply in
             exchangesUnderWay -= 1
             if let reply { answer(reply) }
@@ -186,10 +211,10 @@ final class Driver {
             var records: [PreparedRecord] = []
             while next < rows.count {
                 let row = rows[next]
-                var record = PreparedRecord(
-                    row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children)
-                record.planned = row.planned
-                records.append(record)
+                records.append(
+                    PreparedRecord(
+                        row.record, plan: plan, disablesUpsert: disablesUpsert, children: row.children,
+                        planned: row.planned))
                 next += 1
                 if next & 7 == 0 && Clock.monotonic() > deadline { break }
             }
@@ -202,7 +227,7 @@ final class Driver {
 
     /// Takes up what the last run left behind, then calls `done`.
     func resume(_ done: @escaping () -> Void) {
-        var left = store.state.openTransfers.count + store.state.openIntents.count
+        var left = store.state.openTransfers.count + store.state.openIntents.count + store.state.doubts.count
         func finishOne() {
             left -= 1
             if left == 0 {
@@ -221,6 +246,7 @@ final class Driver {
             }
         }
         for intent in store.state.openIntents { recover(intent, finishOne) }
+        for doubt in store.state.doubts { takeUp(doubt, finishOne) }
     }
 
     private func recover(_ intent: IntentRow, _ done: @escaping () -> Void) {

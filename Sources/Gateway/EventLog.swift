@@ -304,7 +304,9 @@ final class EventLog {
         lastTrim = now
         commit([
             .trim(
-                transfersBefore: now - retention.transfers, eventsBefore: now - retention.events, limit: 10)
+                transfersBefore: now - retention.transfers, eventsBefore: now - retention.events, limit: 10),
+            // As long as budgets count: a provider's day.
+            .trimExchanges(before: now - max(retention.events, 86_400_000)),
         ])
     }
 }

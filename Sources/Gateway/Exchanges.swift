@@ -15,6 +15,7 @@ import PushCore
 final class Exchanges {
     private struct Waiting {
         var call: ProviderCall
+        var leaving: () -> Void
         var answer: (ExchangeOutcome) -> Void
         var drop: () -> Void
     }
@@ -23,6 +24,8 @@ final class Exchanges {
         let provider: HTTPProvider
         var budget: RateBudget
         var waiting: [Waiting] = []
+        /// What an earlier run has used of the budget is being read: nothing leaves before.
+        var isRecalling = true
         let timer: Timer
 
         init(_ provider: HTTPProvider, _ loop: Loop) {
@@ -43,6 +46,10 @@ final class Exchanges {
     private var accounts: [AccountKey: Account] = [:]
     /// Since the start.
     private(set) var count = 0
+    /// Of an earlier run: which exchanges of an account have ended, at or after a time of the wall clock. Nil: there was
+    /// none.
+    var recall: ((AccountKey, Int64, @escaping ([ExchangeCount]) -> Void) -> Void)?
+    private let started: Int64
 
     init(
         loop: Loop, local: LocalExecutor, credentials: Credentials, catalogue: Catalogue, origins: ProviderOrigins,
@@ -54,21 +61,36 @@ final class Exchanges {
         self.catalogue = catalogue
         self.origins = origins
         self.log = log
+        started = Int64(loop.now / 1_000_000)
     }
 
     func provider(of account: AccountKey) -> HTTPProvider? { catalogue.http[account.provider] }
 
+    func prices(of account: AccountKey) -> any ExchangePrices { provider(of: account) ?? OneExchangeEach() }
+
     /// - Parameters:
+    ///   - leaving: called when the exchange leaves.
     ///   - answer: called once, later, unless the call is dropped.
     ///   - drop: called instead when the call has not left when the gateway stops.
-    func perform(_ call: ProviderCall, _ answer: @escaping (ExchangeOutcome) -> Void, drop: @escaping () -> Void) {
+    func perform(
+        _ call: ProviderCall, leaving: @escaping () -> Void = {}, answer: @escaping (ExchangeOutcome) -> Void,
+        drop: @escaping () -> Void
+    ) {
         let key = call.exchange.account
-        guard let provider = provider(of: key) else { return performLocally(call.exchange, answer) }
-        let account = accounts[key] ?? Account(provider, loop)
-        accounts[key] = account
+        guard let provider = provider(of: key) else {
+            leaving()
+            return performLocally(call.exchange, answer)
+        }
+        let account = accounts[key] ?? open(key, provider)
         if call.wait > 0 { account.budget.pause(call.operation, until: now + call.wait) }
-        account.waiting.append(Waiting(call: call, answer: answer, drop: drop))
+        account.waiting.append(Waiting(call: call, leaving: leaving, answer: answer, drop: drop))
         begin(key, account)
+    }
+
+    /// Nothing more is asked of it.
+    func forget(_ key: AccountKey) {
+        accounts.removeValue(forKey: key)?.timer.close()
+        http?.forget(account: key)
     }
 
     private func performLocally(_ exchange: Exchange, _ answer: @escaping (ExchangeOutcome) -> Void) {
@@ -86,8 +108,32 @@ final class Exchanges {
 
     // MARK: Over HTTP
 
+    /// Takes an account up, with what an earlier run has used of its budget.
+    private func open(_ key: AccountKey, _ provider: HTTPProvider) -> Account {
+        let account = Account(provider, loop)
+        accounts[key] = account
+        guard let recall else {
+            account.isRecalling = false
+            return account
+        }
+        let wall = loop.wallClockMilliseconds()
+        recall(key, wall - provider.longestWindow) { [self] counts in
+            guard accounts[key] === account else { return }
+            for count in counts {
+                guard let kind = Operation.Kind(rawValue: count.operation) else { continue }
+                // The clock may have been set back meanwhile.
+                account.budget.recall(kind, ended: min(now, now - (wall - count.ended)), count: count.count)
+            }
+            account.budget.reserve(until: started)
+            account.isRecalling = false
+            begin(key, account)
+        }
+        return account
+    }
+
     /// Begins what there is room for.
     private func begin(_ key: AccountKey, _ account: Account) {
+        guard !account.isRecalling else { return }
         var next: Int64?
         var place = 0
         while place < account.waiting.count {
@@ -109,6 +155,7 @@ final class Exchanges {
 
     private func leave(_ waiting: Waiting, _ key: AccountKey, _ account: Account) {
         count += 1
+        waiting.leaving()
         let form = CredentialForm(account.provider.authorization)
         let answer: (ExchangeOutcome) -> Void = { [self] outcome in
             account.budget.end(waiting.call.operation, at: now)
@@ -141,7 +188,9 @@ final class Exchanges {
                 log.error("the HTTP client cannot be made", ("reason", "\(error)"))
             }
         }
-        guard let http, http.open(account: key, base: origins.base(of: provider)) else { return nil }
+        guard let http,
+            http.open(account: key, base: origins.base(of: provider), deadlines: HTTPDeadlines(provider.deadlines))
+        else { return nil }
         return http
     }
 
@@ -202,6 +251,15 @@ package struct ProviderOrigins: Equatable, Sendable {
         policy.plainOrigins = Set(bases.values.compactMap { HTTPOrigin.target($0)?.origin }.filter { !$0.isSecure })
         policy.certificateFile = certificateFile
         return policy
+    }
+}
+
+extension HTTPDeadlines {
+    init(_ deadlines: HTTPProvider.Deadlines) {
+        func nanoseconds(_ milliseconds: Int64) -> UInt64 { UInt64(milliseconds) * 1_000_000 }
+        self.init(
+            connect: nanoseconds(deadlines.connect), firstByte: nanoseconds(deadlines.firstByte),
+            total: nanoseconds(deadlines.total))
     }
 }
 

@@ -99,6 +99,8 @@ enum IdentityMethods {
         guard server.store.freeBytes() >= server.ceilings.freeSpace else {
             return responder.error(.storageFull, retryAfterMilliseconds: 10_000)
         }
+        // Pairs of an account that nobody knows yet would be nobody's.
+        guard !session.row.account.isUnnamed || !server.refuseUnconfigured(session, responder) else { return }
         let scope = LedgerScope(account: session.row.account, namespace: session.plan.namespace)
         IdentityImport(
             server: server, scope: scope, resource: session.plan.schemas[place].resource.name, params: params,

@@ -16,7 +16,9 @@ enum PartMethods {
             return PushMethods.unknownType(type, session.plan, responder)
         }
         if let problem = KeyedCall.problem(params) { return responder.invalid([problem]) }
-        guard server.hasSpace(responder) else { return }
+        guard server.hasSpace(responder),
+            WebhookParams(params: params).areGood(server.webhooks.filter, responder)
+        else { return }
         let keyed = KeyedCall(server, params, session: session.row.id, responder)
         let warnings = PushMethods.warnings(of: params, session.plan)
         keyed.begin(
@@ -33,20 +35,22 @@ enum PartMethods {
                     bodyHash: keyed.hash, created: now)
                 row.cursor = server.events.latest.packed
                 row.options = PushOptions.text(of: params)
+                row.life.webhooks = session.plan.routes(over: row.options)
                 row.isOpen = true
                 row.life.parts = 0
                 row.life.touched = now
-                server.turn.commit([.transferBegun(row)]) {
+                let made = row.life.webhooks == nil ? nil : server.webhooks.secretIfNeeded(row.session)
+                server.turn.commit([.transferBegun(row)] + (made.map { [$0.change] } ?? [])) {
                     keyed.release()
                     guard server.sessions.byID[row.session] != nil else { return responder.error(.sessionNotFound) }
                     server.parts.add(row)
-                    begun(row, duplicate: false, warnings, responder)
+                    begun(row, duplicate: false, secret: made?.text, warnings, responder)
                 }
             })
     }
 
     private static func begun(
-        _ row: TransferRow, duplicate: Bool, _ warnings: [Warning], _ responder: Responder
+        _ row: TransferRow, duplicate: Bool, secret: String? = nil, _ warnings: [Warning], _ responder: Responder
     ) {
         guard let parts = row.life.parts else { return responder.error(.internal) }
         responder.object { writer in
@@ -60,6 +64,7 @@ enum PartMethods {
             }
             writer.key("parts")
             writer.integer(parts)
+            Responder.tell(secret: secret, into: &writer)
             if !warnings.isEmpty {
                 writer.key("warnings")
                 writer.raw(Warning.text(warnings))

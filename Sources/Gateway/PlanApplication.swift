@@ -116,6 +116,7 @@ final class PlanApplication {
             created: server.loop.wallClockMilliseconds())
         row.cursor = server.events.latest.packed
         row.options = plan.options
+        row.life.webhooks = session.plan.routes(over: plan.options)
         let changes: [Change] = [
             .transferBegun(row), .transferAccepted(sequence: row.sequence),
             .planApplied(sequence: row.sequence, transfer: row.id),

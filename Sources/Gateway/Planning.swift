@@ -52,7 +52,8 @@ final class Planning {
             schemaKey: session.plan.schemas[schemaPlace].key, records: Int32(clamping: data.count), allRecords: 0,
             disableUpsert: params["disable_upsert"]?.bool ?? false, created: server.loop.wallClockMilliseconds())
         row.options = options
-        machine = PlanMachine(row, plan: plan)
+        machine = PlanMachine(
+            row, plan: plan, prices: server.exchanges.prices(of: plan.account), doubts: server.driver.machine.doubts)
         timer = Timer(loop: server.loop)
         patience = Timer(loop: server.loop)
         timer.keepsLoopAlive = false
@@ -107,7 +108,8 @@ final class Planning {
     }
 
     private func make() {
-        machine = PlanMachine(row, plan: plan)
+        machine = PlanMachine(
+            row, plan: plan, prices: server.exchanges.prices(of: plan.account), doubts: server.driver.machine.doubts)
         waitPatiently()
         carryOut(machine.begin(at: moment))
     }

@@ -28,7 +28,9 @@ enum PushMethods {
         guard let schemaPlace = session.plan.schemaPlace(for: type) else {
             return unknownType(type, session.plan, responder)
         }
-        guard server.hasSpace(responder) else { return }
+        guard server.hasSpace(responder),
+            WebhookParams(params: params).areGood(server.webhooks.filter, responder)
+        else { return }
         let push = Push(
             server: server, session: session, schemaPlace: schemaPlace, params: params, responder: responder)
         push.begin()
@@ -36,7 +38,7 @@ enum PushMethods {
 
     /// What in the params deserves attention, though the push is accepted.
     static func warnings(of params: JSONView, _ plan: SessionPlan) -> [Warning] {
-        var warnings: [Warning] = []
+        var warnings = WebhookParams(params: params).warnings
         if params["bypass_rate_limit"]?.bool == true {
             warnings.append(
                 Warning(
@@ -83,6 +85,8 @@ private final class Push {
     private var row: TransferRow
     private let keyed: KeyedCall
     private let place: PushLine.Place
+    /// A secret for webhooks that was made for this push.
+    private var secret: String?
     private var direct: [PreparedRecord]? = []
 
     init(
@@ -106,6 +110,7 @@ private final class Push {
             created: server.loop.wallClockMilliseconds())
         row.cursor = server.events.latest.packed
         row.options = options
+        row.life.webhooks = session.plan.routes(over: options)
     }
 
     // MARK: Is it new?
@@ -121,9 +126,11 @@ private final class Push {
     }
 
     private var answer: TransferAnswer {
-        TransferAnswer(
+        var answer = TransferAnswer(
             server: server, params: params, responder: responder,
             warnings: PushMethods.warnings(of: params, session.plan))
+        answer.more = { [secret] in Responder.tell(secret: secret, into: &$0) }
+        return answer
     }
 
     private func leaveLine() { responder.connection.pushLine.leave(place) }
@@ -165,8 +172,11 @@ private final class Push {
         server.lastTransfer += 1
         row.sequence = server.lastTransfer
         intake.sequence = server.lastTransfer
+        let made = row.life.webhooks == nil ? nil : server.webhooks.secretIfNeeded(row.session)
+        secret = made?.text
         let staging = Staging(
-            server, intake, first: [.transferBegun(row)], last: [.transferAccepted(sequence: row.sequence)])
+            server, intake, first: [.transferBegun(row)] + (made.map { [$0.change] } ?? []),
+            last: [.transferAccepted(sequence: row.sequence)])
         staging.onRows = { [self] rows in
             for record in direct == nil ? [] : rows {
                 direct?.append(PreparedRecord(record, plan: plan, disablesUpsert: row.disableUpsert))
@@ -176,7 +186,9 @@ private final class Push {
         staging.run { [self] in kept() }
     }
 
+    /// Nobody is told of examples (D32).
     private func takeSample() {
+        row.life.webhooks = nil
         SampleTaking(server, session, plan, intake, row).run { [self] kept, problems in
             guard let kept else {
                 giveUp()
@@ -226,9 +238,7 @@ extension Server {
         progressed(row)
         progressWatchers[row.sequence] = nil
         for waiter in completionWaiters.removeValue(forKey: row.sequence) ?? [] { waiter(row) }
-        if configuration.waitsForTransfers && driver.machine.running == 0 {
-            for connection in connections.values where connection.peer == nil { connection.checkInputDone() }
-        }
+        endIfWaited()
     }
 
     func progressed(_ row: TransferRow) {

@@ -93,6 +93,7 @@ enum ResolveMethods {
                 }
                 let changes = changes(records.map(\.record))
                 server.turn.commit(changes) { [self] in
+                    server.driver.tell(.resolved(records.map(\.record.place)))
                     server.events.forgetPages()
                     self.answer(resolved: records.count)
                     done()
@@ -152,6 +153,8 @@ enum ResolveMethods {
                     done()
                 },
                 kept: { [self] kept in
+                    server.driver.tell(
+                        .resolved(retry.takenOrdinals.map { RecordPlace(transfer: row.sequence, ordinal: $0) }))
                     server.driver.tell(.accepted(kept, records: nil))
                     answer(resolved: retry.taken, retry: kept.id)
                     done()

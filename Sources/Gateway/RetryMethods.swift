@@ -52,6 +52,8 @@ final class Retry {
     private let last: ([Int32]) -> [Change]
     /// Records of the origin that are pushed again.
     var taken: Int { rows?.taken.count ?? 0 }
+    /// Ordinals in the origin of what is pushed again.
+    var takenOrdinals: [Int32] { rows?.taken ?? [] }
     private var row: TransferRow
     private var rows: RetryRows?
     private var plan: SessionPlan?
@@ -94,6 +96,7 @@ final class Retry {
             server.lastTransfer += 1
             row.sequence = server.lastTransfer
             row.revision = session.row.revision
+            row.life.webhooks = plan.routes(over: origin.options)
             let places = old.schemas.map { schema in
                 plan.schemas.firstIndex { $0.key == schema.key }.map { Int16($0) }
             }

@@ -21,6 +21,9 @@ extension LocalSettings {
             budget = LocalBudget(
                 perSecond: rate, burst: given["burst"]?.integer.map { Int(clamping: $0) } ?? max(1, Int(rate)))
         }
+        takesWritesApart = view["writes"]?.isString("split") ?? false
+        takesLinksApart = view["links"]?.isString("after") ?? false
+        isAllOrNothing = view["all_or_nothing"]?.bool ?? false
         acceptedToken = view["token_sha256"]?.string.flatMap(TokenHash.init(hexadecimal:))
         faults = view["faults"]?.elements.compactMap(LocalFault.init) ?? []
     }
@@ -45,6 +48,10 @@ extension ProviderDescription {
         supportsAssociations = settings["associations"]?.bool ?? supportsAssociations
         returnsData = settings["returns_data"]?.bool ?? returnsData
         let local = LocalSettings(settings)
+        splitsWrites = local.takesWritesApart
+        linksAfter = local.takesLinksApart
+        if local.isAllOrNothing { partial = .allOrNothing }
+        settleMilliseconds = settings["settle_ms"]?.integer ?? settleMilliseconds
         latencyMilliseconds = Int64(local.latencyMilliseconds)
         budget = local.budget.map { ExchangeBudget(perSecond: $0.perSecond, burst: $0.burst) }
     }

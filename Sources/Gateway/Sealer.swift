@@ -18,6 +18,7 @@ final class Sealer {
     enum Use: String {
         case confirmedStates = "pgstate1"
         case credentials = "pgcreds1"
+        case webhookSecrets = "pghooks1"
     }
 
     /// - Parameter key: the gateway's, 32 bytes.

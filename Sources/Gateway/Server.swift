@@ -40,6 +40,7 @@ package final class Server {
     let driver: Driver
     let events: EventLog
     let sealer: Sealer
+    let webhooks: WebhookDesk
     let credentials: Credentials
     let patterns: any PatternCompiler
     /// Fresh with each process: a client sees by it that the gateway was restarted.
@@ -57,6 +58,8 @@ package final class Server {
     private var lastConnection = 0
     private var listeners: [Listener] = []
     private let housekeeping: Timer
+    /// Until when a stop waits for webhooks' answers.
+    private var webhookPatience: UInt64 = 0
     private let started: UInt64
     private(set) var isDraining = false
     private(set) var isReady = false
@@ -95,9 +98,7 @@ package final class Server {
         self.configuration = configuration
         self.log = log
         do {
-            var settings = StoreSettings()
-            settings.eventLogBytes = configuration.retention.eventBytes
-            store = try DurableStore(loop: loop, path: configuration.store, settings: settings)
+            store = try DurableStore(loop: loop, path: configuration.store, settings: Self.storeSettings(configuration))
         } catch {
             throw StartFailure(description: error.description, exitCode: error.exitCode)
         }
@@ -109,12 +110,7 @@ package final class Server {
             throw StartFailure(description: "The pattern library gives no memory for its limits.", exitCode: 70)
         }
         self.patterns = patterns
-        do {
-            catalogue = try Catalogue()
-            methods = try Methods(patterns: patterns)
-        } catch {
-            throw StartFailure(description: "\(error)", exitCode: 70)
-        }
+        (catalogue, methods) = try Self.contract(configuration, log, patterns)
         do {
             credentials = try Credentials(
                 loop: loop, log: log, sealer: Sealer(key: key, for: .credentials), sources: configuration.credentials,
@@ -126,11 +122,6 @@ package final class Server {
         } catch {
             throw StartFailure(description: "\(error)", exitCode: 74)
         }
-        let http = catalogue.http
-        if let name = configuration.providers.bases.keys.sorted().first(where: { http[$0] == nil }) {
-            throw StartFailure(
-                description: "There is no provider \"\(name)\" that is spoken to over HTTP.", exitCode: 78)
-        }
         sessions = Sessions(store: store, catalogue: catalogue, patterns: patterns)
         exchanges = Exchanges(
             loop: loop, local: local, credentials: credentials, catalogue: catalogue, origins: configuration.providers,
@@ -139,6 +130,9 @@ package final class Server {
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, exchanges: exchanges,
             sealer: sealer)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
+        webhooks = WebhookDesk(
+            loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
+            sealer: Sealer(key: key, for: .webhookSecrets), configuration: configuration.webhooks, log: log)
         housekeeping = Timer(loop: loop)
         started = loop.now
         parts = PartBook(store.state.openParts)
@@ -146,19 +140,6 @@ package final class Server {
         consumers = store.state.consumers
         plans = store.state.plans
         wire()
-    }
-
-    /// The store is open, so that nobody else makes a key meanwhile.
-    private static func key(_ configuration: Configuration, _ log: Log) throws(StartFailure) -> [UInt8] {
-        if let path = configuration.keyFile { return try KeyFile.read(path) }
-        let path = configuration.store + ".key"
-        let (key, isNew) = try KeyFile.readOrMake(path)
-        if isNew {
-            log.warning(
-                "a key was made: keep a copy of it, because without it nobody can read what is sealed in the store",
-                ("file", path))
-        }
-        return key
     }
 
     private func wire() {
@@ -173,6 +154,7 @@ package final class Server {
             log.warning("sealed states in the store do not open with this key: their records are read at the provider")
         }
         driver.onCompleted = { [unowned self] row in completed(row) }
+        wireWebhooks()
         housekeeping.keepsLoopAlive = false
         housekeeping.start(after: 1_000_000_000, repeating: 1_000_000_000) { [unowned self] in everySecond() }
         for row in store.state.sessions {
@@ -192,6 +174,7 @@ package final class Server {
     package func start() throws(StartFailure) {
         for address in configuration.listen { try listen(address) }
         events.open { [self] in
+            webhooks.open()
             driver.resume { [self] in
                 isReady = true
                 let early = whenReady
@@ -303,7 +286,7 @@ package final class Server {
         guard isReady, connection.isIdle, connection.subscriptions.isEmpty || connection.peer == nil else { return }
         if connection.peer != nil || !configuration.listen.isEmpty {
             connection.finish {}
-        } else if !configuration.waitsForTransfers || driver.machine.running == 0 {
+        } else if !configuration.waitsForTransfers || (driver.machine.running == 0 && webhooks.machine.isQuiet) {
             drain()
         }
     }
@@ -361,6 +344,9 @@ package final class Server {
         for listener in listeners { listener.close() }
         listeners = []
         driver.isDraining = true
+        webhooks.isDraining = true
+        // The next start makes a call again that has no answer by then, with the same id.
+        webhookPatience = loop.now + 2_000_000_000
         for sequence in plannings.keys.sorted() { plannings[sequence]?.abandon { $0.error(.shuttingDown) } }
         for connection in connections.values where connection.hasSaidHello {
             connection.conversation.notify("gateway.closing") { [self] writer in
@@ -387,7 +373,7 @@ package final class Server {
 
     private func drainStep() {
         guard isDraining, !hasEnded, driver.exchangesUnderWay == 0, turn.isEmpty,
-            !connections.values.contains(where: \.isBusy)
+            webhooks.underWay == 0 || loop.now >= webhookPatience, !connections.values.contains(where: \.isBusy)
         else { return }
         finish()
     }
@@ -411,14 +397,16 @@ package final class Server {
     }
 
     private func closeRooms() {
-        turn.flush()
+        turn.flushNotes()
         driver.close()
-        exchanges.close { [self] in
-            credentials.close { [self] in
-                local.close { [self] in
-                    store.close { [self] in
-                        log.info("closed")
-                        onEnd(0)
+        webhooks.close { [self] in
+            exchanges.close { [self] in
+                credentials.close { [self] in
+                    local.close { [self] in
+                        store.close { [self] in
+                            log.info("closed")
+                            onEnd(0)
+                        }
                     }
                 }
             }

@@ -11,7 +11,7 @@ struct SessionDefinition {
     static let updatable =
         PushOptions.names + [
             "settings", "mapping", "default_upsert", "passthrough_fields", "save_session", "method", "label",
-        ]
+        ] + SessionWebhooks.names
 
     let text: [UInt8]
     let root: JSONView
@@ -77,16 +77,19 @@ struct SessionChange {
             server.catalogue.provider(row.account.provider, settings: nil)?
             .problems(ofSettings: params["settings"]) ?? []
         problems += GivenCredential.problems(params["credentials"])
+        let keys = webhooks.keys(&problems)
         guard problems.isEmpty else { return responder.invalid(problems) }
+        guard webhooks.areGood(server.webhooks.filter, responder) else { return }
         let plan: SessionPlan
         do {
             plan = try server.sessions.makePlan(row)
         } catch {
             return refuse(error)
         }
-        let warnings = warnings + flagWarnings + Self.warnings(plan)
+        let warnings = warnings + flagWarnings + webhooks.warnings + Self.warnings(plan)
         var changes: [Change] = []
         var changed = definition.changed
+        var deliveries: [DeliveryRow] = []
         switch server.credentials.given(GivenCredential(params["credentials"]), for: row.account, at: server.wall) {
         case .nothing, .same: break
         case .unknown(let meant): return responder.credentialUnknown(didYouMean: meant)
@@ -94,15 +97,50 @@ struct SessionChange {
             changes.append(server.keep(credential, of: row.account))
             if !isNew { changed.append("credentials") }
         }
-        if isNew || !definition.changed.isEmpty {
+        let isNamed = !isNew && server.sessions.byID[row.id]?.row.account != row.account
+        if isNamed { changed.append("account") }
+        if isNew || isNamed || !definition.changed.isEmpty {
             server.sessions.keep(Sessions.Session(row: row, plan: plan))
             if isEmbedded {
                 server.local.open(account: row.account.name, settings: server.settings(of: row))
             }
-            changes.append(.session(row))
+            changes.insert(.session(row), at: 0)
         }
-        guard !changes.isEmpty else { return answer(old, changed: [], warnings) }
-        server.turn.commit(changes) { answer(row, changed: changed, warnings) }
+        if !changes.isEmpty, let session = server.sessions.byID[row.id], server.missing(session) == nil {
+            deliveries = server.webhooks.configured(session.row, session.plan)
+            if !deliveries.isEmpty { changes.append(.deliveries(deliveries)) }
+        }
+        let secrets = secrets(keys, row.id, plan)
+        changes += secrets.changes
+        if secrets.areChanged && !isNew { changed.append("webhook_secrets") }
+        guard !changes.isEmpty else { return answer(old, changed: [], secret: nil, warnings) }
+        server.turn.commit(changes) {
+            server.webhooks.committed(deliveries)
+            answer(row, changed: changed, secret: secrets.made, warnings)
+        }
+    }
+
+    private var webhooks: WebhookParams { WebhookParams(params: params) }
+
+    /// What of the secrets changes with this call; `made`: the text of one that the gateway made up.
+    private struct SecretChange {
+        var changes: [Change] = []
+        var areChanged = false
+        var made: String?
+    }
+
+    /// - Parameter given: what the call brings; nil: nothing.
+    private func secrets(_ given: [[UInt8]]?, _ session: Identifier, _ plan: SessionPlan) -> SecretChange {
+        var change = SecretChange()
+        if let given {
+            guard given != server.webhooks.secrets[session] else { return change }
+            change.changes = [server.webhooks.secrets.set(given, of: session)]
+            change.areChanged = true
+        } else if !plan.webhooks.isEmpty, let made = server.webhooks.secretIfNeeded(session) {
+            change.changes = [made.change]
+            change.made = made.text
+        }
+        return change
     }
 
     private var flagWarnings: [Warning] {
@@ -156,7 +194,7 @@ struct SessionChange {
         responder.invalid(problems)
     }
 
-    private func answer(_ row: SessionRow, changed: [String], _ warnings: [Warning]) {
+    private func answer(_ row: SessionRow, changed: [String], secret: String?, _ warnings: [Warning]) {
         responder.object { writer in
             writer.key("success")
             writer.bool(true)
@@ -170,6 +208,7 @@ struct SessionChange {
                 writer.key("changed")
                 writer.value(.array(changed.map { .string($0) }))
             }
+            Responder.tell(secret: secret, into: &writer)
             if !warnings.isEmpty {
                 writer.key("warnings")
                 writer.raw(Warning.text(warnings))

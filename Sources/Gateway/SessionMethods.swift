@@ -13,7 +13,26 @@ enum SessionMethods {
                 writer.value(.array(server.catalogue.providerNames.map { .string($0) }))
             }
         }
+        let existing = params["name"]?.string.flatMap(server.sessions.named)
+        if params["account"] == nil, let http = server.catalogue.http[providerName], http.namesAccounts {
+            // A name that another provider's session has is refused below, whatever the account.
+            let mine = existing.flatMap { $0.row.account.provider == providerName ? $0 : nil }
+            if let mine, AccountNaming.provider(of: mine, server) == nil {
+                return open(server, params, responder, account: mine.row.account.name)
+            }
+            return AccountNaming(server: server, provider: http, responder: responder).find(params, existing: mine) {
+                open(server, params, responder, account: $0.name)
+            }
+        }
         let account = params["account"]?.string ?? "default"
+        guard !account.hasPrefix(AccountKey.unnamed) else {
+            return responder.invalid([ParamProblem(path: "/account", message: "must not begin with a question mark")])
+        }
+        open(server, params, responder, account: account)
+    }
+
+    private static func open(_ server: Server, _ params: JSONView, _ responder: Responder, account: String) {
+        let providerName = params["provider"]?.string ?? ""
         guard providerName != "local" || LocalExecutor.isValid(account: account) else {
             return responder.invalid([
                 ParamProblem(
@@ -24,7 +43,8 @@ enum SessionMethods {
         }
         let name = params["name"]?.string
         let existing = name.flatMap(server.sessions.named)
-        if let existing, existing.row.account != AccountKey(provider: providerName, name: account) {
+        let isNamed = existing?.row.account.isUnnamed == true && existing?.row.account.provider == providerName
+        if let existing, !isNamed, existing.row.account != AccountKey(provider: providerName, name: account) {
             return responder.invalid([
                 ParamProblem(
                     path: "/name",
@@ -75,7 +95,7 @@ enum SessionMethods {
             writer.string(label)
         }
         writer.key("account")
-        writer.string(session.row.account.name)
+        if session.row.account.isUnnamed { writer.null() } else { writer.string(session.row.account.name) }
         writer.key("namespace")
         writer.string(session.plan.namespace)
         writer.key("schemas")
@@ -124,6 +144,7 @@ extension Server {
     func forget(_ id: Identifier, forgetting scope: LedgerScope?, _ done: @escaping () -> Void) {
         let account = sessions.byID[id]?.row.account
         sessions.remove(id)
+        webhooks.forget(id)
         parts.close(session: id)
         events.forgetPages()
         for connection in connections.values {
@@ -139,9 +160,10 @@ extension Server {
         turn.commit([.sessionDeleted(id, forgetting: scope)] + credential, done)
     }
 
-    /// It has unfinished records, or some that are still arriving.
+    /// It has unfinished records, some that are still arriving, or webhooks that are still to be called.
     private func isUsed(_ id: Identifier) -> Bool {
         driver.machine.hasOpenTransfers(session: id) || parts.isUsed(session: id)
+            || webhooks.machine.hasPending(session: id)
     }
 
     /// A session with unfinished records never expires.

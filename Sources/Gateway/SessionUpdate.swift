@@ -9,11 +9,21 @@ enum SessionUpdate {
         guard let session = server.session(params["session_id"]?.string ?? "") else {
             return responder.error(.sessionNotFound)
         }
-        let definition = SessionDefinition(
-            params, over: session.row.definition, members: SessionDefinition.updatable)
+        guard let provider = AccountNaming.provider(of: session, server) else {
+            return apply(server, params, responder, to: session.row)
+        }
+        AccountNaming(server: server, provider: provider, responder: responder).find(params, existing: session) {
+            guard var row = server.sessions.byID[session.row.id]?.row else { return responder.error(.sessionNotFound) }
+            row.account = $0
+            apply(server, params, responder, to: row)
+        }
+    }
+
+    private static func apply(_ server: Server, _ params: JSONView, _ responder: Responder, to row: SessionRow) {
+        let definition = SessionDefinition(params, over: row.definition, members: SessionDefinition.updatable)
         SessionChange(
             server: server, method: "updateSession", params: params, responder: responder, tellsCreated: nil
-        ).apply(definition, to: session.row, isNew: false)
+        ).apply(definition, to: row, isNew: false)
     }
 
     static func setSchemas(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {

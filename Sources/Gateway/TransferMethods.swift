@@ -115,8 +115,10 @@ enum TransferMethods {
             let now = server.loop.wallClockMilliseconds()
             server.turn.commit([.transferCancelled(sequence: row.sequence, at: now)]) {
                 server.driver.tell(.cancelled(transfer: row.sequence, at: now))
-                // It may have completed while the mark was on its way.
-                let isCancelled = server.driver.machine.transfer(row.sequence)?.life.cancelled != nil
+                // It may have completed while the mark was on its way. One that is only on its way to completion by now
+                // comes after the mark on disk, and so has it.
+                let now = server.driver.machine.transfer(row.sequence)
+                let isCancelled = now?.life.cancelled != nil || now?.completed != nil
                 cancelled(server, row, isCancelled, responder)
             }
         }

@@ -10,6 +10,8 @@ final class Turn {
     private let store: DurableStore
     private var changes: [Change] = []
     private var done: [() -> Void] = []
+    /// Exchanges that have ended since the last order.
+    private var exchanges: [ExchangeRow] = []
     private(set) var commits = 0
     private var underWay = 0
 
@@ -25,10 +27,29 @@ final class Turn {
         self.done.append(done)
     }
 
+    /// Exchanges that may wait: where nothing is kept for so long, an order more does not matter.
+    private static let noteCeiling = 2_000
+
+    /// Goes to the store with the next changes that somebody waits for; causes no order of its own.
+    func note(_ exchange: ExchangeRow) {
+        exchanges.append(exchange)
+        if exchanges.count == Self.noteCeiling { commit([]) {} }
+    }
+
+    /// The last order of a gateway that stops.
+    func flushNotes() {
+        if !exchanges.isEmpty { commit([]) {} }
+        flush()
+    }
+
     /// The end of the turn.
     func flush() {
         guard !done.isEmpty else { return }
         let waiting = done
+        if !exchanges.isEmpty {
+            changes.append(.exchanges(exchanges))
+            exchanges = []
+        }
         underWay += 1
         store.commit(changes) { [self] in
             underWay -= 1

@@ -21,6 +21,11 @@ package struct AddressFilter: Equatable, Sendable {
         return Self.embedded(in: address).map(permits) ?? true
     }
 
+    /// True when the operator named the address: it is not only permitted as a public one.
+    package func names(_ address: IPAddress) -> Bool {
+        allowed.contains { $0.contains(address) } && permits(address)
+    }
+
     /// True for unicast addresses of the public Internet that stand for nothing but themselves.
     package static func isPublic(_ address: IPAddress) -> Bool {
         switch address {

@@ -16,8 +16,9 @@ final class CurlMulti {
     private var transfers: [UnsafeMutableRawPointer: CurlTransfer] = [:]
     private var isClosed = false
 
-    /// Once a process; on the loop thread, before libcurl has threads.
-    private static let isReady = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
+    /// Once a process; on the loop thread, before libcurl has threads. Loading the library takes some milliseconds. False
+    /// when it is not there.
+    static let isReady = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
 
     /// Nil when the process is out of memory.
     init?(loop: Loop, _ policy: PoolPolicy) {

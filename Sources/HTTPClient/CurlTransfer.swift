@@ -127,7 +127,7 @@ final class CurlTransfer {
     }
 
     private func openSocket(_ target: UnsafeMutablePointer<curl_sockaddr>) -> Int32 {
-        guard policy.proxy != nil || SocketAddress.read(target).map(policy.filter.permits) == true else {
+        guard policy.proxy != nil || SocketAddress.read(target).map(permits) == true else {
             forbidden += 1
             return -1
         }
@@ -138,9 +138,14 @@ final class CurlTransfer {
         return descriptor
     }
 
+    private func permits(_ address: IPAddress) -> Bool {
+        let mayBePlain = request.origin.isSecure || policy.plainOrigins.contains(request.origin)
+        return mayBePlain ? policy.filter.permits(address) : policy.filter.names(address)
+    }
+
     private func beforeRequest(_ address: String, _ port: UInt16) -> Bool {
         // Also a kept connection leads only to where the filter lets it.
-        guard policy.proxy != nil || IPAddress(address).map(policy.filter.permits) == true else {
+        guard policy.proxy != nil || IPAddress(address).map(permits) == true else {
             refusal = HTTPFailure(.addressForbidden, .connect, "The host's address is not a public one.")
             return false
         }

@@ -27,6 +27,9 @@ package final class HTTPExecutor {
         return true
     }
 
+    /// Nothing more is asked of it; what is under way is still answered.
+    package func forget(account: AccountKey) { accounts[account] = nil }
+
     /// Executes an exchange. `answer` is called once, on the loop thread, never before this returns. An account that is not
     /// open gives a failure before sending. The idempotency key is sent where the codec has put it.
     package func perform(_ exchange: Exchange, _ answer: @escaping (ExchangeOutcome) -> Void) {

@@ -45,6 +45,7 @@ package final class HTTPPool {
     /// - Throws: `HTTPPoolFailure`.
     package init(loop: Loop, policy: PoolPolicy) throws(HTTPPoolFailure) {
         if let file = policy.certificateFile, access(file, R_OK) != 0 { throw .certificateFile(path: file) }
+        guard CurlMulti.isReady else { throw .noLibrary }
         guard let multi = CurlMulti(loop: loop, policy) else { throw .outOfMemory }
         self.loop = loop
         self.policy = policy
@@ -88,7 +89,8 @@ package final class HTTPPool {
     private func refusal(_ request: HTTPRequest) -> HTTPFailure? {
         if isClosed { return HTTPFailure(.noPlace, .connect, "The client is closed.") }
         if let problem = RequestHeaders.problem(request) { return HTTPFailure(.badRequest, .connect, problem) }
-        guard request.origin.isSecure || policy.plainOrigins.contains(request.origin) else {
+        guard request.origin.isSecure || policy.isPlainWhereAllowed || policy.plainOrigins.contains(request.origin)
+        else {
             return HTTPFailure(.badRequest, .connect, "Only https is allowed for this origin.")
         }
         guard waiting.count < policy.waiting else { return HTTPFailure(.noPlace, .connect, "Too many requests wait.") }

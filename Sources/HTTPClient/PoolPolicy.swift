@@ -3,6 +3,9 @@ package struct PoolPolicy: Equatable, Sendable {
     package var filter: AddressFilter
     /// To these, and to no others, requests may go without TLS.
     package var plainOrigins: Set<HTTPOrigin> = []
+    /// Also to any other, as far as its address is one that the filter's `allowed` names: what the operator has named lies
+    /// in the operator's own network.
+    package var isPlainWhereAllowed = false
     /// A file with further certificates (PEM) that vouch for servers, beside the system's. From the operator only.
     package var certificateFile: String?
     /// `http://host:port`. The proxy then resolves names and connects, so it must filter addresses: ours is not asked.
@@ -31,6 +34,8 @@ package struct PoolPolicy: Equatable, Sendable {
 /// Why there is no pool.
 package enum HTTPPoolFailure: Error, Equatable, Sendable {
     case outOfMemory
+    /// libcurl.so.4 cannot be loaded.
+    case noLibrary
     /// The policy's certificate file cannot be read.
     case certificateFile(path: String)
 }

@@ -28,6 +28,8 @@ final class AccountFile {
     }
     private var faults: FaultPlan
     private var meter: BudgetMeter?
+    /// Writes that are still to be done though their callers have given up.
+    private var late: [(due: Int64, request: WriteRequest)] = []
     /// When an exchange last needed the file, counted in exchanges of all accounts.
     var lastUse: UInt64 = 0
 
@@ -60,7 +62,12 @@ final class AccountFile {
         let call: LocalCall
         do { call = try LocalCall(exchange) } catch { return .refusal(error) }
         if let wait = meter?.take(at: time) { return .throttled(milliseconds: wait) }
+        catchUp(time)
         let fault = faults.strike(call.resource, call.operation)
+        if fault == .lateAnswer, case .write(let request) = call {
+            late.append((time + LocalFault.lateness, request))
+            return .failed(phase: .receive, reason: "The caller gave up before the answer was made.")
+        }
         if let outcome = fault?.outcomeBefore { return outcome }
         if let lasting { return Self.failed(.connect, lasting) }
         do {
@@ -75,6 +82,15 @@ final class AccountFile {
         } catch {
             if !error.leavesConnectionUsable { close() }
             return Self.failed(.connect, error)
+        }
+    }
+
+    /// Does the writes whose callers have given up, and whose time has come. The file is seen by exchanges only, so it is
+    /// soon enough to do them before the next one; those of a process that ends before are lost on their way.
+    private func catchUp(_ time: Int64) {
+        while let first = late.first, first.due <= time {
+            late.removeFirst()
+            do { _ = try write(first.request, try open(), at: time, refusesFirst: false) } catch { close() }
         }
     }
 
@@ -96,6 +112,7 @@ final class AccountFile {
     private func write(
         _ request: WriteRequest, _ tables: AccountTables, at time: Int64, refusesFirst: Bool
     ) throws(DatabaseFailure) -> ExchangeOutcome {
+        if let refusal = request.refusal(settings) { return .refusal(refusal) }
         let answer: AnswerTable.Answer
         try tables.database.execute("BEGIN IMMEDIATE", "begin transaction")
         do throws(DatabaseFailure) {
@@ -116,6 +133,11 @@ final class AccountFile {
             guard let done = try execution.run(request.inputs, answerCeiling: answerCeiling) else {
                 tables.rollBack()
                 return Self.answerTooLarge
+            }
+            if settings.isAllOrNothing && execution.hasRefused {
+                tables.rollBack()
+                return .refusal(
+                    CallRefusal(code: .refusedTogether, message: "One or more of the inputs cannot be written."))
             }
             answer = done
             if settings.recognisesRepeats {

@@ -58,7 +58,7 @@ extension LocalFault.Kind {
         case .throttle: .throttled(milliseconds: Self.throttleTime)
         case .unauthorized:
             .unauthorized
-        case .loseAnswer, .badAnswer, .refuseRecord: nil
+        case .loseAnswer, .badAnswer, .refuseRecord, .lateAnswer: nil
         }
     }
 
@@ -67,7 +67,7 @@ extension LocalFault.Kind {
         switch self {
         case .loseAnswer: .failed(phase: .receive, reason: "The connection ended before an answer came.")
         case .badAnswer: .json(200, Array(#"{"results":["#.utf8))
-        case .refuseConnection, .loseRequest, .unavailable, .throttle, .unauthorized, .refuseRecord: nil
+        case .refuseConnection, .loseRequest, .unavailable, .throttle, .unauthorized, .refuseRecord, .lateAnswer: nil
         }
     }
 }

@@ -21,14 +21,19 @@ package struct LocalFault: Equatable, Sendable {
         case throttle
         /// 200 with a body that cannot be read. All of it happened.
         case badAnswer = "bad_answer"
+        /// The caller gives up waiting: failed in phase `receive`. All of it happens `LocalFault.lateness` later.
+        case lateAnswer = "late_answer"
         /// The first input of a write is answered with VALIDATION; the others happened.
         case refuseRecord = "refuse_record"
         /// 401. Nothing happened.
         case unauthorized
 
         /// True when it can only befall a write.
-        package var needsWrite: Bool { self == .refuseRecord }
+        package var needsWrite: Bool { self == .refuseRecord || self == .lateAnswer }
     }
+
+    /// Milliseconds after which a write whose caller has given up is done (`Kind.lateAnswer`).
+    package static let lateness: Int64 = 200
 
     package enum Operation: String, Sendable, CaseIterable {
         case read, write

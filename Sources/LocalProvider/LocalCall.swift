@@ -9,6 +9,7 @@ struct CallRefusal: Error, Equatable {
         case methodNotAllowed = "METHOD_NOT_ALLOWED"
         case tooLarge = "TOO_LARGE"
         case idempotencyConflict = "IDEMPOTENCY_CONFLICT"
+        case refusedTogether = "REFUSED_TOGETHER"
         case unauthorized = "UNAUTHORIZED"
         case tooManyRequests = "TOO_MANY_REQUESTS"
         case unavailable = "UNAVAILABLE"
@@ -25,7 +26,7 @@ struct CallRefusal: Error, Equatable {
         case .notFound: 404
         case .methodNotAllowed: 405
         case .tooLarge: 413
-        case .idempotencyConflict: 422
+        case .idempotencyConflict, .refusedTogether: 422
         case .unauthorized: 401
         case .tooManyRequests: 429
         case .unavailable: 503
@@ -223,5 +224,24 @@ struct WriteRequest {
         guard links <= LocalCall.linkCeiling else {
             throw .tooLarge("A write has at most \(LocalCall.linkCeiling) links.", "/inputs")
         }
+    }
+}
+
+extension WriteRequest {
+    /// Why an account that takes things apart does not take this write; nil: it does.
+    func refusal(_ settings: LocalSettings) -> CallRefusal? {
+        func creates(_ input: Input) -> Bool { input.view["op"]?.isString("create") == true }
+        if settings.takesWritesApart, let first = inputs.first,
+            inputs.contains(where: { creates($0) != creates(first) })
+        {
+            return .bad("A write carries creates only or updates only.", "/inputs")
+        }
+        guard settings.takesLinksApart else { return nil }
+        for (place, input) in inputs.enumerated() where input.view["links"]?.count ?? 0 > 0 {
+            if creates(input) || input.view["fields"]?.count ?? 0 > 0 {
+                return .bad("Links are made by updates without fields.", "/inputs/\(place)/links")
+            }
+        }
+        return nil
     }
 }

@@ -14,6 +14,12 @@ package struct LocalSettings: Equatable, Sendable {
     package var uniqueFields: [String: [String]]
     /// False: a write that is repeated under its key is done again, as at a provider that knows no such keys.
     package var recognisesRepeats: Bool
+    /// True: a write carries creates only or updates only.
+    package var takesWritesApart = false
+    /// True: links are made by updates without fields only.
+    package var takesLinksApart = false
+    /// True: one bad input of a write sinks all of it, and the answer does not say which it was.
+    package var isAllOrNothing = false
     /// Nil: any number of exchanges.
     package var budget: LocalBudget?
     package var faults: [LocalFault]

@@ -23,6 +23,8 @@ struct WriteExecution {
     private var nextID: Int64
     private var writer: JSONWriter
     private var isAllWell = true
+    /// An input was refused, not only one of its links.
+    private(set) var hasRefused = false
     /// The next input is refused, whatever it is (`LocalFault.Kind.refuseRecord`).
     var refusesNext = false
 
@@ -60,6 +62,7 @@ struct WriteExecution {
             writer.integer(input.trace)
             if let refusal = try perform(input.view) {
                 isAllWell = false
+                hasRefused = true
                 write(refusal)
             }
             writer.endObject()

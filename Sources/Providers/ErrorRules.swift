@@ -13,6 +13,8 @@ struct ErrorRules: Equatable, Sendable {
         /// The request as such is refused, whatever is in it.
         case request
         case authentication
+        /// The one record that it is about is not there. Never by itself: a path that is wrong answers in the same way.
+        case missing
     }
 
     enum Wait: Equatable, Sendable {
@@ -98,6 +100,10 @@ enum Verdict: Sendable {
     /// Something in it is bad.
     case badContent(Failure)
     case refused(Failure)
+    /// The one record that it is about is not there; what the provider says of it.
+    case missing(String)
+    /// All was done, by the status alone.
+    case done
 }
 
 extension HTTPProvider {
@@ -105,6 +111,7 @@ extension HTTPProvider {
         switch outcome {
         case .failed(let phase, let reason): return phase.isBeforeSending ? .notSent(reason) : .unknown(reason)
         case .answered(let status, let headers, let body):
+            if operation.done.contains(status) { return .done }
             let root = try? JSONDocument(parsing: body).root
             if operation.accepted.contains(status) {
                 guard let root else { return .unknown("an answer that cannot be read") }
@@ -116,6 +123,7 @@ extension HTTPProvider {
             case .throttled: return .throttled(milliseconds: milliseconds)
             case .unknown: return .unknown("status \(status)")
             case .content: return .badContent(Failure(.upstream, .refusedUpstream, text))
+            case .missing: return .missing(text)
             case .request: return .refused(Failure(.upstream, .refusedUpstream, text))
             case .authentication: return .refused(Failure(.authentication, .unauthorizedUpstream, text))
             }

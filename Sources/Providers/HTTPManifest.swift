@@ -19,13 +19,17 @@ package enum HTTPManifest {
         var resources: [String: HTTPResource] = [:]
         for (place, reader) in try top.objects("resources").enumerated() {
             let own = try operations(reader, variables)
+            guard resources[description.resources[place].name] == nil else {
+                throw reader.failure("name", "is that of another resource")
+            }
             resources[description.resources[place].name] = try resource(
-                reader, description.resources[place], shared.merging(own) { $1 }, description.fieldsMember)
+                reader, description.resources[place], shared.merging(own) { $1 }, description)
         }
         return HTTPProvider(
             name: description.name, base: try base(http), authorization: try authorization(http),
             budgets: try budgets(http), concurrency: Int(try http.number("concurrency", 1...64) ?? 4),
-            values: try http.choice("values", .json), errors: try errors(http), resources: resources,
+            deadlines: try deadlines(http), values: try http.choice("values", .json), errors: try errors(http),
+            resources: resources,
             accountQuestion: shared[.account])
     }
 
@@ -44,6 +48,15 @@ package enum HTTPManifest {
         }
         return HTTPProvider.Authorization(
             header: try reader.text("header") ?? "Authorization", scheme: reader.root["scheme"]?.string ?? "Bearer")
+    }
+
+    private static func deadlines(_ http: ManifestReader) throws(ManifestFailure) -> HTTPProvider.Deadlines {
+        var deadlines = HTTPProvider.Deadlines()
+        guard let reader = try http.object("deadlines") else { return deadlines }
+        if let time = try reader.number("connect_ms", 10...60_000) { deadlines.connect = time }
+        if let time = try reader.number("first_byte_ms", 10...300_000) { deadlines.firstByte = time }
+        if let time = try reader.number("total_ms", 10...600_000) { deadlines.total = time }
+        return deadlines
     }
 
     private static func budgets(_ http: ManifestReader) throws(ManifestFailure) -> [RateRule] {
@@ -80,8 +93,9 @@ package enum HTTPManifest {
 
     private static func resource(
         _ reader: ManifestReader, _ description: ResourceDescription, _ operations: [Operation.Kind: Operation],
-        _ fieldsMember: String?
+        _ provider: ProviderDescription
     ) throws(ManifestFailure) -> HTTPResource {
+        let writeBatch = provider.writeBatch
         var ways: [String: LookupWay] = [:]
         for (field, inner) in try reader.named("look_up") {
             guard description.matchRules.contains(where: { $0.field == field }) else {
@@ -91,6 +105,13 @@ package enum HTTPManifest {
             guard operations[way.operation] != nil else {
                 throw inner.failure("operation", "the resource has no operation \(way.operation.rawValue)")
             }
+            if let search = operations[.search], way.operation == .search, search.isForOneValue {
+                let isExact = way.conditions.count == 1 && way.conditions[0].form == .exact
+                guard isExact && search.batch == 1 else {
+                    throw inner.failure(
+                        "conditions", "must be one that is exact: the search takes one {value} (and batch is 1)")
+                }
+            }
             ways[field] = way
         }
         for rule in description.matchRules where ways[rule.field] == nil {
@@ -99,14 +120,25 @@ package enum HTTPManifest {
         for kind in [Operation.Kind.read, .create, .update] where operations[kind] == nil {
             throw reader.failure("operations", "there is no operation \(kind.rawValue)")
         }
+        // A write is one request: one that may have had an effect must not have been two.
+        for kind in [Operation.Kind.create, .update] where operations[kind].map({ $0.batch < writeBatch }) == true {
+            throw reader.failure(
+                "operations", "\(kind.rawValue) takes fewer records than batch/write says, which are \(writeBatch)")
+        }
         guard description.links.isEmpty || operations[.link] != nil else {
             throw reader.failure("operations", "there is no operation link, but there are associations")
+        }
+        for (type, link) in try reader.named("associations") {
+            guard provider.resources.contains(where: { $0.name == link.root["resource"]?.string }) else {
+                throw reader.failure("associations/\(type)/resource", "is none of the resources")
+            }
         }
         var returned = description.fields.map(\.name)
         for name in try reader.strings("returned") where !returned.contains(name) { returned.append(name) }
         return HTTPResource(
             name: description.name, operations: operations, ways: ways, returned: returned,
-            rules: description.matchRules, links: Set(description.links.map(\.resource)), fieldsMember: fieldsMember)
+            rules: description.matchRules, links: Set(description.links.map(\.resource)),
+            fieldsMember: provider.fieldsMember)
     }
 
     private static func way(_ reader: ManifestReader) throws(ManifestFailure) -> LookupWay {

@@ -37,12 +37,23 @@ package struct HTTPProvider: Sendable {
     package let budgets: [RateRule]
     /// Exchanges of one account that may be under way at once.
     package let concurrency: Int
+    package let deadlines: Deadlines
     let values: ValueForm
     let errors: ErrorRules
     /// By name.
     let resources: [String: HTTPResource]
     /// Request that answers with the account's own name; nil when there is none.
     let accountQuestion: Operation?
+
+    /// How long an exchange may take, in milliseconds. What is over its deadline is in doubt.
+    package struct Deadlines: Equatable, Sendable {
+        /// Name, connection and TLS.
+        package var connect: Int64 = 10_000
+        /// From the connection until the answer begins.
+        package var firstByte: Int64 = 30_000
+        /// Everything, without the waiting for room in a budget.
+        package var total: Int64 = 60_000
+    }
 
     /// The header that carries the credential.
     package struct Authorization: Equatable, Sendable {
@@ -166,6 +177,8 @@ package struct Operation: Sendable {
     let bodyCeiling: Int
     /// Statuses of an answer that is read for results.
     let accepted: [Int]
+    /// Statuses that say by themselves that what was asked for was done, to the one record that it is about.
+    let done: [Int]
     let results: ValueWay
     /// Of a result: the record's id.
     let id: ValueWay

@@ -4,7 +4,7 @@ import PushCore
 /// Links written records, one request a pair of resources and batch of links. It may be repeated, so doubt about one of
 /// them is doubt about all.
 package struct LinkRun: ProviderRun {
-    private struct Pair: Hashable, Sendable {
+    struct Pair: Hashable, Sendable {
         var trace: Int
         var id: String
         var target: LinkTarget
@@ -27,22 +27,34 @@ package struct LinkRun: ProviderRun {
     }
 
     package mutating func begin() -> RunStep<LinkAnswer> {
-        var made: [ProviderCall] = []
-        let pairs = request.items.flatMap { item in
-            item.links.map { Pair(trace: item.trace, id: item.id, target: $0) }
+        for pair in pairs where !resource.links.contains(pair.target.resource) {
+            refused[pair.trace, default: []].append(pair.target)
         }
-        for to in Set(pairs.map(\.target.resource)).sorted() {
-            let ofOne = pairs.filter { $0.target.resource == to }
-            guard let operation = resource.operations[.link], resource.links.contains(to) else {
-                for pair in ofOne { refused[pair.trace, default: []].append(pair.target) }
-                continue
-            }
-            for start in stride(from: 0, to: ofOne.count, by: operation.batch) {
-                let part = Array(ofOne[start..<min(start + operation.batch, ofOne.count)])
-                made.append(calls.add(part, .link, exchange(part, to, operation)))
-            }
+        var made: [ProviderCall] = []
+        for part in parts {
+            guard let operation = resource.operations[.link] else { continue }
+            made.append(
+                calls.add(
+                    part, .link, exchange(part, part[0].target.resource, operation),
+                    about: .traces(part.map(\.trace))))
         }
         return made.isEmpty ? RunStep(reply: .answered(refused)) : RunStep(calls: made)
+    }
+
+    private var pairs: [Pair] {
+        request.items.flatMap { item in item.links.map { Pair(trace: item.trace, id: item.id, target: $0) } }
+    }
+
+    /// What goes together into one request each.
+    var parts: [[Pair]] {
+        guard let batch = resource.operations[.link]?.batch else { return [] }
+        let possible = pairs.filter { resource.links.contains($0.target.resource) }
+        return Set(possible.map(\.target.resource)).sorted().flatMap { to in
+            let ofOne = possible.filter { $0.target.resource == to }
+            return stride(from: 0, to: ofOne.count, by: batch).map {
+                Array(ofOne[$0..<min($0 + batch, ofOne.count)])
+            }
+        }
     }
 
     private func exchange(_ pairs: [Pair], _ to: String, _ operation: Operation) -> Exchange {
@@ -67,13 +79,25 @@ package struct LinkRun: ProviderRun {
             return RunStep(calls: [calls.repeated(pairs, call, after: milliseconds)])
         case .notSent(let reason): setback.note(.notSent(reason))
         case .unknown(let reason): setback.note(.unknown(reason))
-        case .badContent(let failure):
-            // Nothing of it was done, and nobody says which link is at fault.
-            setback.note(pairs.count > 1 ? .refusedTogether(failure) : .refused(failure))
+        case .badContent(let failure): refuse(pairs, failure)
+        case .missing(let text): refuse(pairs, Failure(.upstream, .refusedUpstream, text))
+        case .done: break
         case .refused(let failure): setback.note(.refused(failure))
         }
         guard calls.isEmpty else { return RunStep() }
         return RunStep(reply: setback.reply ?? .answered(refused))
+    }
+
+    /// Nothing of a request was done. With several links in it nobody says which is at fault; one of several requests is
+    /// at fault for its own.
+    private mutating func refuse(_ pairs: [Pair], _ failure: Failure) {
+        if pairs.count > 1 {
+            setback.note(.refusedTogether(failure))
+        } else if self.pairs.count > 1 {
+            refused[pairs[0].trace, default: []].append(pairs[0].target)
+        } else {
+            setback.note(.refused(failure))
+        }
     }
 
     private mutating func accept(_ root: JSONView, _ pairs: [Pair], _ operation: Operation) {

@@ -95,9 +95,12 @@ package struct LocalCodec: Sendable {
                 answer.records[known.id] = known
             }
             for hit in found.elements {
-                guard let field = hit["field"]?.string, let value = hit["value"]?.string, let ids = hit["ids"] else {
-                    return nil
-                }
+                guard let ids = hit["ids"], let field = hit["field"], let value = hit["value"], field.kind == .string,
+                    value.kind == .string
+                else { return nil }
+                // Most of what is pushed for the first time is found nowhere: no entry, no texts.
+                if ids.kind == .array && ids.count == 0 { continue }
+                guard let field = field.string, let value = value.string else { return nil }
                 answer.found[LookupRequest.Search(field: field, value: value)] = ids.elements.compactMap(\.string)
             }
             return answer
@@ -171,6 +174,9 @@ package struct LocalCodec: Sendable {
             case 429: return .throttled(milliseconds: Self.wait(headers))
             case 400..<500:
                 let text = root?["error"]?["message"]?.string ?? root?["message"]?.string ?? "status \(status)"
+                if root?["error"]?["code"]?.isString("REFUSED_TOGETHER") == true {
+                    return .refusedTogether(Failure(.upstream, .refusedUpstream, text))
+                }
                 guard status != 401 else { return .refused(Failure(.authentication, .unauthorizedUpstream, text)) }
                 return .refused(Failure(.upstream, .refusedUpstream, text))
             default: return .unknown("status \(status)")

@@ -30,6 +30,8 @@ package struct LookupRun: ProviderRun {
     private var setback = Setback<LookupAnswer>()
     /// Ids that searches have found, to be read.
     private var hits: [String] = []
+    /// What each was found by.
+    private var found: [String: LookupRequest.Search] = [:]
     private var known: Set<String> = []
 
     /// Values that are asked for alone after an answer did not account for them.
@@ -47,8 +49,13 @@ package struct LookupRun: ProviderRun {
 
     package mutating func begin() -> RunStep<LookupAnswer> {
         known = Set(request.ids)
-        var subjects = parts(of: request.ids, .read).map(Subject.ids)
         for search in request.searches { answer.found[search] = [] }
+        return step(subjects())
+    }
+
+    /// What is asked first.
+    private func subjects() -> [Subject] {
+        var subjects = parts(of: request.ids, .read).map(Subject.ids)
         for rule in resource.rules {
             let searches = request.searches.filter { $0.field == rule.field }
             guard !searches.isEmpty, let way = resource.ways[rule.field] else { continue }
@@ -58,7 +65,25 @@ package struct LookupRun: ProviderRun {
                 subjects += searchParts(of: searches, way).map { .search(field: rule.field, $0, after: nil, page: 1) }
             }
         }
-        return step(subjects)
+        return subjects
+    }
+
+    /// The exchanges that it takes to find this, when every search has one page.
+    func tally(finding answer: LookupAnswer) -> ExchangeTally {
+        var tally = ExchangeTally()
+        var hits: Set<String> = []
+        for subject in subjects() {
+            switch subject {
+            case .ids, .keys: tally.reads += 1
+            case .search(_, let searches, _, _):
+                tally.searches += 1
+                guard resource.operations[.search]?.readsAgain == true else { continue }
+                for search in searches { hits.formUnion(answer.found[search] ?? []) }
+            }
+        }
+        hits.subtract(request.ids)
+        tally.reads += parts(of: hits.sorted(), .read).count
+        return tally
     }
 
     package mutating func take(
@@ -82,6 +107,12 @@ package struct LookupRun: ProviderRun {
             return RunStep(calls: [calls.repeated(subject, call, after: milliseconds)])
         case .notSent(let reason): setback.note(.notSent(reason))
         case .unknown(let reason): setback.note(.unknown(reason))
+        case .missing(let text):
+            guard isAboutOne(subject) else {
+                setback.note(.refused(Failure(.upstream, .refusedUpstream, text)))
+                break
+            }
+        case .done: setback.note(.unknown("an answer that says nothing"))
         case .badContent(let failure), .refused(let failure): setback.note(.refused(failure))
         }
         return step([])
@@ -96,6 +127,14 @@ package struct LookupRun: ProviderRun {
         }
     }
 
+    private func isAboutOne(_ subject: Subject) -> Bool {
+        switch subject {
+        case .ids(let ids): ids.count == 1
+        case .keys(_, let searches): searches.count == 1
+        case .search: false
+        }
+    }
+
     private func parts<Value>(of values: [Value], _ kind: Operation.Kind) -> [[Value]] {
         guard let size = resource.operations[kind]?.batch else { return [] }
         return stride(from: 0, to: values.count, by: size).map { Array(values[$0..<min($0 + size, values.count)]) }
@@ -104,20 +143,41 @@ package struct LookupRun: ProviderRun {
     /// As many values as the body of a search takes.
     private func searchParts(of searches: [LookupRequest.Search], _ way: LookupWay) -> [[LookupRequest.Search]] {
         guard let operation = resource.operations[.search] else { return [] }
+        let least = exchange([], way, operation, nil).body.count
         var parts: [[LookupRequest.Search]] = []
         var part: [LookupRequest.Search] = []
+        var taken: [Set<String>] = []
+        var length = 0
         for search in searches where way.conditions.allSatisfy({ !$0.form.values(of: search.value).isEmpty }) {
-            let longer = part + [search]
-            let isTooMany = way.conditions.contains { values(longer, $0).count > operation.batch }
-            if !part.isEmpty && (isTooMany || exchange(longer, way, operation, nil).body.count > operation.bodyCeiling)
-            {
+            let values = way.conditions.map { $0.form.values(of: search.value) }
+            var more = Self.more(values, taken)
+            let isFull = zip(taken, more).contains { $0.count + $1.count > operation.batch }
+            if !part.isEmpty && (isFull || length + Self.length(more) > operation.bodyCeiling) {
                 parts.append(part)
-                part = [search]
-            } else {
-                part = longer
+                part = []
             }
+            if part.isEmpty {
+                (taken, length) = (values.map { _ in [] }, least)
+                more = Self.more(values, taken)
+            }
+            part.append(search)
+            length += Self.length(more)
+            for place in more.indices { taken[place].formUnion(more[place]) }
         }
         return part.isEmpty ? parts : parts + [part]
+    }
+
+    /// Values that are not in a part yet, by condition.
+    private static func more(_ values: [[String]], _ taken: [Set<String>]) -> [[String]] {
+        values.enumerated().map { place, values in
+            var seen = place < taken.count ? taken[place] : []
+            return values.filter { seen.insert($0).inserted }
+        }
+    }
+
+    /// Bytes that values take in a list, with the commas.
+    private static func length(_ values: [[String]]) -> Int {
+        values.reduce(0) { $1.reduce($0) { $0 + JSONText.quoted($1).count + 1 } }
     }
 
     private func values(_ searches: [LookupRequest.Search], _ condition: LookupWay.Condition) -> [String] {
@@ -138,7 +198,10 @@ package struct LookupRun: ProviderRun {
             ]
         }
         // For providers that search by a parameter of the path.
-        if let first = way.conditions.first { texts["value"] = values(searches, first).first }
+        if let first = way.conditions.first {
+            texts["field"] = first.field
+            texts["value"] = values(searches, first).first
+        }
         return operation.exchange(
             account, texts: texts, values: ["properties": JSONText.list(matchFields)], items: items)
     }
@@ -180,7 +243,16 @@ package struct LookupRun: ProviderRun {
             guard let way = resource.ways[field] else { return nil }
             exchange = self.exchange(searches, way, operation, after)
         }
-        return calls.add(subject, operation.kind, exchange)
+        return calls.add(subject, operation.kind, exchange, about: about(subject))
+    }
+
+    private func about(_ subject: Subject) -> ExchangeSubject {
+        switch subject {
+        case .ids(let ids):
+            let searches = ids.compactMap { found[$0] }
+            return searches.isEmpty ? .ids(ids) : .searches(searches)
+        case .keys(_, let searches), .search(_, let searches, _, _): return .searches(searches)
+        }
     }
 
     // MARK: Back
@@ -253,7 +325,10 @@ package struct LookupRun: ProviderRun {
             guard let record = record(result, operation) else { return nil }
             guard let key = keys(of: record).values[place], wanted.contains(key) else { continue }
             if !operation.readsAgain { answer.records[record.id] = record }
-            if operation.readsAgain && known.insert(record.id).inserted { hits.append(record.id) }
+            if operation.readsAgain && known.insert(record.id).inserted {
+                hits.append(record.id)
+                found[record.id] = LookupRequest.Search(field: field, value: key)
+            }
         }
         guard let next = operation.next.flatMap({ root.at($0)?.idText }), page < Self.pageCeiling else { return [] }
         return [.search(field: field, searches, after: next, page: page + 1)]

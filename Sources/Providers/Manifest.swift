@@ -6,6 +6,11 @@ package struct ManifestFailure: Error, Equatable, Sendable, CustomStringConverti
     package var pointer: String
     package var problem: String
 
+    package init(pointer: String, problem: String) {
+        self.pointer = pointer
+        self.problem = problem
+    }
+
     package var description: String { "\(pointer.isEmpty ? "/" : pointer): \(problem)" }
 }
 
@@ -37,6 +42,7 @@ package enum Manifest {
         description.splitsWrites = root["http"] != nil
         description.linksAfter = root["http"] != nil
         description.asksForFields = root["http"] != nil
+        description.ranksLookups = root["http"] != nil
         description.settleMilliseconds = try reader.number("settle_ms", 0...3_600_000) ?? 0
         if try reader.text("partial") == "all_or_nothing" { description.partial = .allOrNothing }
         return description

@@ -31,7 +31,8 @@ extension HTTPManifest {
             body: reader.root["body"].map(BodyTemplate.init), item: reader.root["item"].map(BodyTemplate.init),
             batch: Int(try reader.number("batch", 1...10_000) ?? 1),
             bodyCeiling: Int(try reader.number("body_bytes", 256...8_388_608) ?? 8_388_608),
-            accepted: accepted.isEmpty ? [200, 201] : accepted, results: ValueWay(reader.root["results"]?.string ?? ""),
+            accepted: accepted.isEmpty ? [200, 201] : accepted, done: try reader.numbers("done", 200...299),
+            results: ValueWay(reader.root["results"]?.string ?? ""),
             id: ValueWay(try reader.text("id") ?? "id"), next: try reader.text("next").map(ValueWay.init),
             entries: try reader.object("errors").map(entries), correlation: try correlation(reader, kind),
             readsAgain: try reader.flag("reads_again"), linkEnds: try reader.object("ends").map(ends))
@@ -98,7 +99,7 @@ extension HTTPManifest {
     private static let known: [Operation.Kind: (path: Set<String>, body: Set<String>, item: Set<String>)] = [
         .read: (["resource", "id"], ["items", "ids", "properties", "key", "id", "resource"], ["id"]),
         .search: (
-            ["resource", "value"], ["items", "properties", "after", "value", "resource"],
+            ["resource", "value", "field", "after"], ["items", "properties", "after", "value", "field", "resource"],
             ["field", "values", "value"]
         ),
         .create: (["resource"], ["items", "fields", "trace", "resource"], ["fields", "trace"]),
@@ -118,6 +119,9 @@ extension HTTPManifest {
             if let name = place.names.first(where: { !place.known.contains($0) }) {
                 throw reader.failure(place.member, "\"\(name)\" has no value in this operation")
             }
+        }
+        guard operation.done.isEmpty || (operation.batch == 1 && [.update, .link].contains(operation.kind)) else {
+            throw reader.failure("done", "is only for an update or a link of one record a request")
         }
         guard operation.batch == 1 || operation.item != nil else {
             throw reader.failure("item", "must say what one of several items looks like")

@@ -28,6 +28,11 @@ extension Operation {
     }
 }
 
+extension Operation {
+    /// Its path or body has a place for one searched value.
+    var isForOneValue: Bool { path.names.contains("value") || body?.names.contains("value") == true }
+}
+
 /// Pieces of JSON text.
 enum JSONText {
     static func quoted(_ text: String) -> [UInt8] {

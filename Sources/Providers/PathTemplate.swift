@@ -56,6 +56,16 @@ struct PathTemplate: Equatable, Sendable {
         return text
     }
 
+    /// The path with values as they are, for people.
+    func plain(_ values: [String: String]) -> String {
+        parts.map { part in
+            switch part {
+            case .literal(let literal): literal
+            case .place(let name): values[name] ?? ""
+            }
+        }.joined()
+    }
+
     /// A value of dots alone would be a step up in the path.
     static func encoded(_ value: String) -> String {
         let isDots = value.utf8.allSatisfy { $0 == UInt8(ascii: ".") }

@@ -32,6 +32,10 @@ package struct ProviderCall: Equatable, Sendable {
     package var exchange: Exchange
     /// Milliseconds that have to pass before: the provider asked for it, of this account, when it refused the same call.
     package var wait: Int64 = 0
+    /// What of the request it is about.
+    package var about = ExchangeSubject.all
+    /// Which try in its run it is, from 1.
+    package var attempt: Int32 = 1
 }
 
 /// Calls of a run that are under way, each with what it is about.
@@ -44,9 +48,11 @@ struct CallBook<Subject: Sendable>: Sendable {
 
     var isEmpty: Bool { open.isEmpty }
 
-    mutating func add(_ subject: Subject, _ operation: Operation.Kind, _ exchange: Exchange) -> ProviderCall {
+    mutating func add(
+        _ subject: Subject, _ operation: Operation.Kind, _ exchange: Exchange, about: ExchangeSubject
+    ) -> ProviderCall {
         last += 1
-        let call = ProviderCall(number: last, operation: operation, exchange: exchange)
+        let call = ProviderCall(number: last, operation: operation, exchange: exchange, about: about)
         open[last] = (subject, call)
         return call
     }
@@ -57,6 +63,7 @@ struct CallBook<Subject: Sendable>: Sendable {
         last += 1
         call.number = last
         call.wait = milliseconds
+        call.attempt += 1
         open[last] = (subject, call)
         return call
     }

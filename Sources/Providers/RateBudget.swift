@@ -35,15 +35,45 @@ package struct RateBudget: Sendable {
 
         mutating func end(_ now: Int64) {
             underWay -= 1
+            recall(now, 1)
+        }
+
+        mutating func recall(_ time: Int64, _ count: Int) {
             // Clocks of a turn are a little behind.
-            let until = ((now + RateBudget.slack) / grain + 1) * grain + rule.window
-            inEnded += 1
+            var until = ((time + RateBudget.slack) / grain + 1) * grain + rule.window
+            inEnded += count
+            // Whoever comes late with an older one lets it count for longer.
+            if let last = ended.last { until = Swift.max(until, last.until) }
             if let last = ended.last, last.until == until {
-                ended[ended.count - 1].count += 1
+                ended[ended.count - 1].count += count
             } else {
-                ended.append((until, 1))
+                ended.append((until, count))
             }
         }
+
+        mutating func reserve(_ time: Int64, _ concurrency: Int) {
+            forget(time)
+            if rule.window <= 1_000 { return recall(time, Swift.max(0, rule.max - inEnded)) }
+            // Twice what could be under way: as many again may have ended without having been noted down.
+            recall(time, Swift.min(2 * concurrency, rule.max))
+        }
+    }
+
+    /// Exchanges that an earlier run of the gateway has made, oldest first.
+    ///
+    /// - Parameter ended: may lie before the beginning of the clock.
+    package mutating func recall(_ kind: Operation.Kind, ended: Int64, count: Int) {
+        for place in windows.indices where windows[place].rule.counts(kind) {
+            windows[place].recall(ended, count)
+        }
+    }
+
+    /// Exchanges of an earlier run that nobody has noted down: those that were under way when it was killed, and the last
+    /// that had ended. A window of a second is taken as used up.
+    ///
+    /// - Parameter time: when they had ended at the latest.
+    package mutating func reserve(until time: Int64) {
+        for place in windows.indices { windows[place].reserve(time, concurrency) }
     }
 
     private static let slack: Int64 = 20

@@ -43,6 +43,17 @@ package struct WriteRun: ProviderRun {
     /// An update of no field only stands for its links.
     private static func isWritten(_ item: WriteItem) -> Bool { item.target == nil || !item.fields.isEmpty }
 
+    /// The exchanges that it takes when all goes well.
+    var tally: ExchangeTally {
+        var tally = ExchangeTally(writes: writes)
+        let update = resource.operations[.update]
+        let isRead = update?.readsAgain == true || update?.done.isEmpty == false
+        let read = Set(request.items.filter { isRead || !Self.isWritten($0) }.compactMap(\.target))
+        let batch = resource.operations[.read]?.batch ?? 1
+        tally.reads = (read.count + batch - 1) / batch
+        return tally
+    }
+
     package mutating func begin() -> RunStep<WriteAnswer> {
         var made: [ProviderCall] = []
         for isCreate in [true, false] {
@@ -51,7 +62,9 @@ package struct WriteRun: ProviderRun {
             guard let operation = resource.operations[isCreate ? .create : .update] else {
                 return RunStep(reply: .refused(Self.unsupported))
             }
-            made.append(calls.add(.write(items), operation.kind, exchange(items, operation)))
+            made.append(
+                calls.add(
+                    .write(items), operation.kind, exchange(items, operation), about: .traces(items.map(\.trace))))
         }
         for item in request.items where !Self.isWritten(item) {
             guard let id = item.target else { continue }
@@ -105,6 +118,16 @@ package struct WriteRun: ProviderRun {
             return RunStep(calls: [calls.repeated(.write(items), call, after: milliseconds)])
         case .notSent(let reason): setBack(.notSent(reason), items)
         case .unknown(let reason): setBack(.unknown(reason), items)
+        case .missing(let text):
+            guard items.count == 1, items[0].target != nil else {
+                setBack(.refused(Failure(.upstream, .refusedUpstream, text)), items)
+                break
+            }
+            answers[items[0].trace] = .notFound(text)
+        case .done:
+            guard let item = items.first, let id = item.target else { break }
+            answers[item.trace] = .written(id: id, isNew: false, data: [], refusedLinks: [])
+            readers[id, default: []].append(item.trace)
         case .badContent(let failure):
             setBack(items.count > 1 ? .refusedTogether(failure) : .refused(failure), items)
         case .refused(let failure): setBack(.refused(failure), items)
@@ -156,7 +179,9 @@ package struct WriteRun: ProviderRun {
             let written = Set(request.items.flatMap { $0.fields.map(\.name) }).sorted()
             let made = stride(from: 0, to: ids.count, by: operation.batch).map { start in
                 let part = Array(ids[start..<min(start + operation.batch, ids.count)])
-                return calls.add(.read(part), .read, resource.read(part, key: nil, written, operation, account))
+                return calls.add(
+                    .read(part), .read, resource.read(part, key: nil, written, operation, account),
+                    about: .traces(part.flatMap { readers[$0] ?? [] }))
             }
             return RunStep(calls: made)
         }

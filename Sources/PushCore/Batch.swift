@@ -9,7 +9,16 @@ struct Batch: Sendable {
     }
 
     enum Step: Equatable, Sendable {
-        case lookUp, write
+        case lookUp, write, link
+        /// Looks for what became of a write whose answer was lost.
+        case lookAgain
+    }
+
+    /// What its intent is for. Stored by name.
+    enum Purpose: String, Sendable {
+        case write, link
+        /// Its write may have had an effect, and the provider is asked what it was.
+        case doubt
     }
 
     struct Member: Sendable {
@@ -17,6 +26,8 @@ struct Batch: Sendable {
         var remembered: String?
         var links: [LinkTarget] = []
         var hasSearched = false
+        /// All that can be asked about it was asked and answered.
+        var isAnswered = false
         var warnings: [Warning] = []
         /// The batch that decided about it.
         var batch: Int64 = 0
@@ -28,10 +39,25 @@ struct Batch: Sendable {
         var known: KnownRecord?
         /// Set when it is to be written: nil creates.
         var write: Write?
+        /// By what it was decided who it is.
+        var reason: DecisionReason?
+
+        /// It stands at the provider, and its links are still to be made.
+        var written: Written?
+        /// Links to be made after the write; empty where a write carries its links.
+        var unlinked: [LinkTarget] = []
+        /// A create whose answer was lost was found to have been made.
+        var isAdopted = false
 
         struct Write: Sendable {
             var target: String?
             var fields: [Int]
+        }
+
+        struct Written: Equatable, Sendable {
+            var id: String
+            var isNew: Bool
+            var data: [UInt8]
         }
     }
 
@@ -48,8 +74,9 @@ struct Batch: Sendable {
     var doubtful: Set<String> = []
     /// Who is remembered for the provider's records; nil when not asked yet.
     var holders: [String: Set<String>]?
-    /// The look-up under way.
-    var question: LookupRequest?
+    /// The look-up under way, and places in `members` of those that need nothing more than its answer.
+    private(set) var question: LookupRequest?
+    private var covered: [Int] = []
     /// What the provider has answered for; what it does not mention is not there.
     private var askedIDs: Set<String> = []
     private var askedSearches: Set<LookupRequest.Search> = []
@@ -58,6 +85,13 @@ struct Batch: Sendable {
     var intent: Int64 = 0
     /// A request of it may have had an effect.
     var mayHaveBeenSent = false
+    /// Found in an open intent at start.
+    var isRecovered = false
+    var purpose = Purpose.write
+    /// Of a batch in doubt: why, and when what its write did can be seen at the latest (monotonic).
+    var doubt: (reason: String, until: UInt64)?
+    /// The write that was refused together, of which this is a part; 0: none.
+    var bisection: Int64 = 0
 
     init(id: Int64, account: AccountKey, key: Lane.BatchKey, began: UInt64, members: [Member]) {
         self.id = id
@@ -73,28 +107,53 @@ struct Batch: Sendable {
     /// Places in `members` of those that are written.
     var writing: [Int] { members.indices.filter { members[$0].write != nil } }
 
-    /// What has to be known before a decision and was not asked yet: records by id, and searches for those that no id
-    /// is known of. At most as many of both together as the provider takes in one read.
-    func lookup() -> LookupRequest {
+    mutating func remember(_ known: [String: String]) {
+        guard !known.isEmpty else { return }
+        for place in members.indices {
+            if let id = members[place].record.row.internalID { members[place].remembered = known[id] }
+        }
+    }
+
+    /// Asks for what has to be known before a decision and was not asked yet: records by id, and searches for those that
+    /// no id is known of. At most as many of both together as the provider takes in one read. False when all is known.
+    mutating func ask() -> Bool {
         var ids: [String] = []
         var searches: [LookupRequest.Search] = []
-        var seen = askedSearches
         var named = askedIDs
+        // A set for who is new in this question; those of earlier ones are few, if any.
+        var seen = Set<LookupRequest.Search>(minimumCapacity: askedSearches.isEmpty ? 2 * members.count : 0)
         let ceiling = members.first?.record.plan.provider.readBatch ?? 1
-        for member in members where member.record.refusals.isEmpty && member.confirmed == nil {
-            if let id = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered) {
-                if ids.count + searches.count < ceiling, named.insert(id).inserted { ids.append(id) }
+        covered = []
+        for (place, member) in members.enumerated()
+        where !member.isAnswered && (purpose == .doubt || member.record.refusals.isEmpty) && member.confirmed == nil {
+            var isCovered = true
+            let known = member.record.row.givenID ?? (member.hasSearched ? nil : member.remembered)
+            if let id = purpose == .doubt ? member.write?.target : known {
+                if ids.count + searches.count < ceiling {
+                    if named.insert(id).inserted { ids.append(id) }
+                } else {
+                    isCovered = named.contains(id)
+                }
             } else {
-                for search in DecisionInput.searches(for: member.record)
-                where ids.count + searches.count < ceiling && seen.insert(search).inserted {
-                    searches.append(search)
+                let (wanted, isLast) = nextSearches(for: member)
+                isCovered = isLast
+                for search in wanted where !askedSearches.contains(search) {
+                    if ids.count + searches.count < ceiling {
+                        if seen.insert(search).inserted { searches.append(search) }
+                    } else {
+                        isCovered = isCovered && seen.contains(search)
+                    }
                 }
             }
+            if isCovered { covered.append(place) }
         }
         var request = LookupRequest(resource: key.resource, ids: ids, searches: searches)
         request.fields = openFields()
-        return request
+        question = request
+        return !ids.isEmpty || !searches.isEmpty
     }
+
+    func hasAsked(_ search: LookupRequest.Search) -> Bool { askedSearches.contains(search) }
 
     /// Fields that are pushed and that the provider's description does not list.
     private func openFields() -> [String] {
@@ -111,9 +170,31 @@ struct Batch: Sendable {
     /// The question under way was answered.
     mutating func note(_ answer: LookupAnswer) {
         self.answer.merge(answer)
+        for place in covered { members[place].isAnswered = true }
         askedIDs.formUnion(question?.ids ?? [])
         askedSearches.formUnion(question?.searches ?? [])
         question = nil
+    }
+
+    /// What was read before its write says nothing of after.
+    mutating func forgetAnswers() {
+        answer = LookupAnswer()
+        askedIDs = []
+        askedSearches = []
+        question = nil
+        for place in members.indices { members[place].isAnswered = false }
+    }
+
+    /// A remembered record is gone: it is looked for by its match keys.
+    mutating func search(_ place: Int) {
+        members[place].hasSearched = true
+        members[place].isAnswered = false
+    }
+
+    /// Others are left out: places are new.
+    mutating func keep(_ kept: [Member]) {
+        members = kept
+        covered = []
     }
 
     /// Records that were read to be decided upon: what was known of them from before may be over. Those that a search
@@ -126,6 +207,12 @@ struct Batch: Sendable {
         return ids
     }
 
+    /// The provider's record that a member turned out to be.
+    func known(_ decision: Decision) -> KnownRecord? {
+        if case .unchanged(let known) = decision { return known }
+        return decision.target.flatMap { answer.records[$0] }
+    }
+
     func request() -> WriteRequest {
         WriteRequest(
             resource: key.resource, key: String(intent),
@@ -133,78 +220,8 @@ struct Batch: Sendable {
                 let member = members[place]
                 return WriteItem(
                     trace: place, target: member.write?.target,
-                    fields: (member.write?.fields ?? []).map { member.record.fields[$0] }, links: member.links)
+                    fields: (member.write?.fields ?? []).map { member.record.fields[$0] },
+                    links: member.record.plan.provider.linksAfter ? [] : member.links)
             })
-    }
-
-    // MARK: The plan on disk
-
-    /// What was decided, for making the same request again after a restart: transfer, ordinal, trace, target, fields.
-    func planText() -> [UInt8] {
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.key("namespace")
-        writer.string(key.namespace)
-        writer.key("items")
-        writer.beginArray()
-        for place in writing {
-            guard let write = members[place].write else { continue }
-            writer.beginObject()
-            writer.key("t")
-            writer.integer(members[place].record.place.transfer)
-            writer.key("o")
-            writer.integer(members[place].record.place.ordinal)
-            writer.key("n")
-            writer.integer(place)
-            if let target = write.target {
-                writer.key("id")
-                writer.string(target)
-            }
-            writer.key("f")
-            writer.beginArray()
-            for field in write.fields { writer.integer(field) }
-            writer.endArray()
-            if !members[place].warnings.isEmpty {
-                writer.key("w")
-                writer.raw(Warning.text(members[place].warnings))
-            }
-            writer.endObject()
-        }
-        writer.endArray()
-        writer.endObject()
-        return writer.bytes
-    }
-}
-
-/// The plan of an open intent, as it was stored.
-package struct StoredPlan: Equatable, Sendable {
-    package struct Item: Equatable, Sendable {
-        package var place: RecordPlace
-        package var trace: Int
-        package var target: String?
-        package var fields: [Int]
-        package var warnings: [Warning]
-    }
-
-    package var namespace: String
-    package var items: [Item]
-
-    /// Nil when `text` is no plan: the store is damaged.
-    package init?(_ text: [UInt8]) {
-        guard let root = try? JSONDocument(parsing: text).root, let namespace = root["namespace"]?.string,
-            let list = root["items"]
-        else { return nil }
-        self.namespace = namespace
-        items = []
-        for item in list.elements {
-            guard let transfer = item["t"]?.integer, let ordinal = item["o"]?.integer, let trace = item["n"]?.integer,
-                let fields = item["f"]
-            else { return nil }
-            items.append(
-                Item(
-                    place: RecordPlace(transfer: transfer, ordinal: Int32(clamping: ordinal)), trace: Int(trace),
-                    target: item["id"]?.string, fields: fields.elements.compactMap { $0.integer.map(Int.init) },
-                    warnings: item["w"].map(Warning.parse) ?? []))
-        }
     }
 }

@@ -72,7 +72,7 @@ extension DecisionInput {
             if !hasSearched && !Self.searches(for: record).isEmpty { return .search }
         }
         switch match() {
-        case .one(let known): return update(known)
+        case .one(let known, _): return update(known)
         case .several(let ids):
             var failure = Failure(
                 .transferData, .ambiguousMatch,
@@ -84,15 +84,21 @@ extension DecisionInput {
         }
     }
 
-    private enum Match {
+    enum Match {
         case none
-        case one(KnownRecord)
+        /// - place: of the rule that told it from others.
+        case one(KnownRecord, place: Int)
         case several([String])
+    }
+
+    /// The rule by which the one record was found that it is.
+    var matchedPlace: Int? {
+        if case .one(_, let place) = match() { place } else { nil }
     }
 
     /// D5 and D6: keys by rank; a name counts only where no stronger key contradicts; several candidates are
     /// narrowed by the keys that follow.
-    private func match() -> Match {
+    func match() -> Match {
         guard !record.disablesUpsert else { return .none }
         let rules = record.schema.resource.matchRules
         var candidates: [String] = []
@@ -107,7 +113,7 @@ extension DecisionInput {
                 }
             }
             if !candidates.isEmpty { found = found.filter(candidates.contains) }
-            if found.count == 1, let known = answer.records[found[0]] { return .one(known) }
+            if found.count == 1, let known = answer.records[found[0]] { return .one(known, place: place) }
             if !found.isEmpty { candidates = found }
         }
         return candidates.isEmpty ? .none : .several(candidates.sorted())
@@ -171,7 +177,7 @@ extension DecisionInput {
         }
     }
 
-    private static func differs(_ value: JSONView, _ current: JSONView?) -> Bool {
+    static func differs(_ value: JSONView, _ current: JSONView?) -> Bool {
         guard let current, !current.isNull else { return !value.isNull }
         return !value.isEqual(to: current)
     }

@@ -31,6 +31,8 @@ package struct Failure: Error, Equatable, Sendable {
         case ambiguousMatch = "ambiguous_match"
         /// `id` and the remembered record of `internal_id` differ.
         case identityConflict = "identity_conflict"
+        /// An earlier version of the internal id may have been created, and nobody has said whether it was.
+        case identityInDoubt = "identity_in_doubt"
         /// Nothing to write and no known record to link to.
         case nothingToWrite = "nothing_to_write"
         /// Associations deeper than the ceiling.

@@ -10,6 +10,12 @@
 // Who waits for whom is kept as it changes and never searched for: each record counts its blockers, which are the
 // earlier holders of its keys, and stands in the list of ready records as soon as it has none. Planning a batch then
 // costs what the batch costs, however many records wait.
+//
+// Several batches of a resource may be under way (`Flow`): while some are written, the next one finds out who its records
+// are. Conflict keys keep records apart that could be the same by what was pushed; that two of them lead to one provider
+// record all the same, by an id and by an e-mail, is seen only when the provider has answered. So batches are decided one
+// after the other, a batch names the provider records that it is going to change, and a later record that comes upon one
+// of them steps aside until that batch is answered.
 
 /// The unfinished records of one account, as far as they are in memory, and which of them may be sent now.
 struct Lane: Sendable {
@@ -27,6 +33,10 @@ struct Lane: Sendable {
         var children: [ResultRow.Child]
         /// Earlier unfinished records that it could be the same as.
         var blockers = 0
+        /// Later records that have turned out to be what it will turn out to be.
+        var followers: [RecordPlace] = []
+        /// It is among `Lane.held`.
+        var isHeld = false
     }
 
     /// A transfer that is not yet read to its end.
@@ -96,14 +106,16 @@ struct Lane: Sendable {
     private(set) var entries: [RecordPlace: Entry] = [:]
     private var ready: [BatchKey: Ready] = [:]
     /// Unfinished records by strong conflict key, oldest first.
-    private var holders: [UInt64: [RecordPlace]] = [:]
+    private(set) var holders: [UInt64: Holders] = [:]
     /// Unfinished records by name, oldest first.
-    private var namesakes: [UInt64: [RecordPlace]] = [:]
+    private(set) var namesakes: [UInt64: Namesakes] = [:]
+    /// Records that wait for others, by resource: as long as there are any, a later one may be the same as one of them.
+    private(set) var held: [String: Int] = [:]
     private var lastNumber = 0
     var unread: [Unread] = []
     var isReading = false
-    /// Resources with a batch between planning and answer: the next one would read a state that is about to change.
-    var busy: Set<String> = []
+    /// What is under way, by resource.
+    var flows: [String: Flow] = [:]
     /// Records that left the state `waiting` and are in memory; those of planned batches apart.
     private var moving = 0
     private var plannedMoving = 0
@@ -143,19 +155,28 @@ struct Lane: Sendable {
             conflicts: ConflictKeys(record), pendingChildren: pending, children: children)
         for key in entry.conflicts.strong {
             // Only the one right before it blocks: that one is blocked by those before, and leaves after them.
-            if holders[key] != nil { entry.blockers += 1 }
-            holders[key, default: []].append(record.place)
+            if holders[key]?.stand(record.place) != nil {
+                entry.blockers += 1
+            } else {
+                holders[key] = Holders(first: record.place)
+            }
         }
         if let name = entry.conflicts.name {
-            for place in namesakes[name] ?? [] {
-                if let other = entries[place], !entry.conflicts.isToldApart(from: other.conflicts) {
-                    entry.blockers += 1
-                }
-            }
-            namesakes[name, default: []].append(record.place)
+            entry.blockers += namesakes[name, default: Namesakes()].stand(record.place, entry.conflicts.kinds)
         }
         entries[record.place] = entry
         countPlanned(entry.key, 1)
+        noteHeld(record.place)
+    }
+
+    private mutating func noteHeld(_ place: RecordPlace) {
+        guard let index = entries.index(forKey: place) else { return }
+        let isHeld =
+            entries.values[index].state == .waiting
+            && (entries.values[index].blockers > 0 || entries.values[index].pendingChildren > 0)
+        guard isHeld != entries.values[index].isHeld else { return }
+        entries.values[index].isHeld = isHeld
+        held[entries.values[index].key.resource, default: 0] += isHeld ? 1 : -1
     }
 
     private mutating func countPlanned(_ key: BatchKey, _ change: Int) {
@@ -166,54 +187,92 @@ struct Lane: Sendable {
     }
 
     private mutating func noteIfReady(_ place: RecordPlace) {
+        noteHeld(place)
         guard let entry = entries[place], entry.state == .waiting, entry.blockers == 0, entry.pendingChildren == 0
         else { return }
         ready[entry.key, default: Ready()].add(entry.number, place)
     }
 
     mutating func advance(_ place: RecordPlace, _ input: RecordInput) {
-        guard let state = entries[place]?.state else { return }
-        guard let next = RecordMachine.next(state, input) else {
-            preconditionFailure("A record that is \(state) cannot be \(input): the transition table has no such row.")
+        guard let index = entries.index(forKey: place) else { return }
+        let isFirst = entries.values[index].state == .waiting
+        entries.values[index].state.advance(input)
+        if isFirst {
+            count(entries.values[index].key, 1)
+            noteHeld(place)
         }
-        entries[place]?.state = next
-        if state == .waiting { count(place, 1) }
-        if input == .putBack {
-            count(place, -1)
-            // What comes back alone was not planned so.
-            if let key = entries[place]?.key { countPlanned(key, -1) }
-            entries[place]?.key.planned = nil
-            noteIfReady(place)
-        }
+        guard input == .putBack else { return }
+        let key = entries.values[index].key
+        count(key, -1)
+        // What comes back alone was not planned so.
+        countPlanned(key, -1)
+        entries.values[index].key.planned = nil
+        flows[key.resource]?.isOutOfLine = true
+        noteIfReady(place)
     }
 
-    private mutating func count(_ place: RecordPlace, _ change: Int) {
+    mutating func advance(_ places: some Sequence<RecordPlace>, _ input: RecordInput) {
+        for place in places { advance(place, input) }
+    }
+
+    private mutating func count(_ key: BatchKey, _ change: Int) {
         moving += change
-        if entries[place]?.key.planned != nil { plannedMoving += change }
+        if key.planned != nil { plannedMoving += change }
     }
 
-    mutating func remove(_ place: RecordPlace) {
-        if let state = entries[place]?.state, state != .waiting { count(place, -1) }
-        guard let entry = entries.removeValue(forKey: place) else { return }
-        countPlanned(entry.key, -1)
+    /// The outcomes of these records are durable, or they are dropped: whoever waited for them goes on.
+    mutating func end(_ places: some Sequence<RecordPlace>, _ input: RecordInput) {
+        for place in places {
+            guard var entry = entries.removeValue(forKey: place) else { continue }
+            if entry.state != .waiting { count(entry.key, -1) }
+            countPlanned(entry.key, -1)
+            if entry.isHeld { held[entry.key.resource, default: 0] -= 1 }
+            entry.state.advance(input)
+            leave(entry, place)
+        }
+    }
+
+    private mutating func leave(_ entry: Entry, _ place: RecordPlace) {
+        for follower in entry.followers { unblock(follower) }
         for key in entry.conflicts.strong {
-            guard var places = holders[key], let index = places.firstIndex(of: place) else { continue }
-            places.remove(at: index)
-            holders[key] = places.isEmpty ? nil : places
-            // Whoever stood right behind it moves up; it is free of this key if it is the first now. A record that
-            // leaves from the middle hands its blocker on to the one behind it.
-            if index == 0, let next = places.first { unblock(next) }
+            guard let index = holders.index(forKey: key) else { continue }
+            // Whoever stood right behind it moves up; it is free of this key if it is the first now.
+            if let next = holders.values[index].leave(place) { unblock(next) }
+            if holders.values[index].isEmpty { holders.remove(at: index) }
         }
-        guard let name = entry.conflicts.name, var places = namesakes[name], let index = places.firstIndex(of: place)
-        else { return }
-        places.remove(at: index)
-        namesakes[name] = places.isEmpty ? nil : places
-        for later in places[index...] {
-            if let other = entries[later], !other.conflicts.isToldApart(from: entry.conflicts) { unblock(later) }
+        guard let name = entry.conflicts.name, let index = namesakes.index(forKey: name) else { return }
+        let later = namesakes.values[index].leave(place, entry.conflicts.kinds)
+        if namesakes.values[index].isEmpty { namesakes.remove(at: index) }
+        for place in later {
+            if let other = entries[place], !other.conflicts.isToldApart(from: entry.conflicts) { unblock(place) }
         }
     }
 
-    private mutating func unblock(_ place: RecordPlace) {
+    private func mayBegin(_ key: BatchKey) -> Bool {
+        guard let flow = flows[key.resource], let list = ready[key]?.places, let first = list.first else { return true }
+        // A plan counts what a push makes, one batch after the other.
+        guard !gathersBatches, let provider = entries[first.place]?.record.plan.provider, !provider.adoptsCreates
+        else { return flow.mayBegin(isFull: false) }
+        return flow.mayBegin(isFull: list.count >= provider.batchCeiling)
+    }
+
+    /// True when other records of the resource are ready that cannot go into one batch with those of this key.
+    func isShared(_ key: BatchKey) -> Bool { ready.keys.contains { $0.resource == key.resource && $0 != key } }
+
+    private func batchCeiling(_ place: RecordPlace) -> Int {
+        entries[place]?.record.plan.provider.batchCeiling ?? 1
+    }
+
+    /// A record waits for an earlier one to end.
+    mutating func follow(_ place: RecordPlace, _ earlier: RecordPlace) {
+        entries[earlier]?.followers.append(place)
+        block(place)
+    }
+
+    /// One more blocker.
+    mutating func block(_ place: RecordPlace) { entries[place]?.blockers += 1 }
+
+    mutating func unblock(_ place: RecordPlace) {
         entries[place]?.blockers -= 1
         noteIfReady(place)
     }
@@ -236,15 +295,17 @@ struct Lane: Sendable {
     /// The next records that may be sent together, in order; nil when there are none. They are no longer ready then.
     mutating func takeBatch() -> (key: BatchKey, records: [PreparedRecord])? {
         var first: (key: BatchKey, number: Int)?
-        for key in ready.keys where !busy.contains(key.resource) && isDue(key) {
+        for key in ready.keys where mayBegin(key) && isDue(key) {
             ready[key]?.sort()
             if let number = ready[key]?.places.first?.number, number < first?.number ?? .max { first = (key, number) }
         }
         guard let key = first?.key, let list = ready[key]?.places else { return nil }
         var records: [PreparedRecord] = []
+        let ceiling = list.first.map { batchCeiling($0.place) } ?? 1
+        records.reserveCapacity(min(ceiling, list.count))
         var taken = 0
         for (number, place) in list {
-            if let provider = records.first?.plan.provider, records.count >= provider.batchCeiling { break }
+            if records.count >= ceiling { break }
             taken += 1
             // It may have been dropped or cancelled meanwhile.
             if let entry = entries[place], entry.number == number, entry.state == .waiting,
@@ -267,55 +328,6 @@ struct Lane: Sendable {
             guard !isReading, plannedLines[line]?.first == planned.number else { return false }
             return list.count >= planned.size || (plannedMoving == 0 && isStill)
         }
-        let ceiling = list.first.flatMap { entries[$0.place]?.record.plan.provider.batchCeiling } ?? 1
-        return list.count >= ceiling || (moving == 0 && isStill)
-    }
-}
-
-/// Hashes of everything by which a record could be the same as another one. A collision only makes it wait.
-struct ConflictKeys: Sendable {
-    var strong: [UInt64] = []
-    var name: UInt64?
-    var hasEmail = false
-    var hasPhone = false
-    var isUnmatched = false
-
-    init(_ record: PreparedRecord) {
-        let resource = record.schema.resource
-        if let id = record.row.internalID {
-            strong.append(Self.hash("i", resource.name, record.plan.namespace, id))
-        }
-        if let id = record.row.givenID { strong.append(Self.hash("p", resource.name, "", id)) }
-        // A record that is not matched itself can still be what a later one is to find, or what an earlier one must not.
-        isUnmatched = record.disablesUpsert
-        for (rule, value) in zip(resource.matchRules, record.keys.values) {
-            guard let value else { continue }
-            let hash = Self.hash("m", resource.name, rule.field, value)
-            switch rule.kind {
-            case .name:
-                name = hash
-                continue
-            case .email: hasEmail = true
-            case .phone: hasPhone = true
-            case .domain: break
-            }
-            if !strong.contains(hash) { strong.append(hash) }
-        }
-    }
-
-    /// FNV-1a: the same in every run, unlike `Hasher`, so that a simulation can be repeated.
-    private static func hash(_ parts: String...) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for part in parts {
-            for byte in part.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-            hash = (hash ^ 0xFF) &* 0x100_0000_01B3
-        }
-        return hash
-    }
-
-    /// Equal names are told apart for sure only if both have an e-mail, or both a phone: were those equal too, they
-    /// would conflict as strong keys. They do not matter where neither record looks for the other.
-    func isToldApart(from other: ConflictKeys) -> Bool {
-        (hasEmail && other.hasEmail) || (hasPhone && other.hasPhone) || (isUnmatched && other.isUnmatched)
+        return list.count >= (list.first.map { batchCeiling($0.place) } ?? 1) || (moving == 0 && isStill)
     }
 }

@@ -131,6 +131,7 @@ package struct Payloads {
         if event.kind == .error, let error = logged.error {
             return self.error(error, transferErrors: event.hasErrors, success: true, into: &writer)
         }
+        if event.kind == .webhookFailed, let delivery = logged.delivery { return failed(delivery, into: &writer) }
         writer.beginObject()
         writer.key("success")
         writer.bool(true)

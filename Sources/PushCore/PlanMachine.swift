@@ -42,6 +42,10 @@ package struct PlanMachine: Sendable {
     /// Batches whose look-up the provider refused.
     private var refused: Set<Int64> = []
     private var calls: [String: PlannedCalls] = [:]
+    private let prices: any ExchangePrices
+    private var tally = ExchangeTally()
+    /// What batches that are not decided yet have found.
+    private var findings: [Int64: LookupAnswer] = [:]
     /// Look-ups that the provider answered, and the nanoseconds that they took together.
     private var answered: UInt64 = 0
     private var lookUpTime: UInt64 = 0
@@ -50,7 +54,13 @@ package struct PlanMachine: Sendable {
     private var held: [Int64: [String]] = [:]
 
     /// - Parameter row: as it is before it is made.
-    package init(_ row: PlanRow, plan: SessionPlan) {
+    /// - Parameter doubts: those of the machine that pushes (`PushMachine.doubts`).
+    package init(
+        _ row: PlanRow, plan: SessionPlan, prices: any ExchangePrices = OneExchangeEach(),
+        doubts: [IdentityDoubt.Key: IdentityDoubt] = [:]
+    ) {
+        self.prices = prices
+        machine.doubts = doubts
         self.row = row
         self.plan = plan
         machine.observedEnds = []
@@ -70,7 +80,8 @@ package struct PlanMachine: Sendable {
     private func duration(_ count: Int64) -> Int64 {
         let measured = answered == 0 ? 0 : Int64(clamping: lookUpTime / answered)
         let latency = max(measured, plan.provider.latencyMilliseconds * 1_000_000)
-        let oneByOne = latency.multipliedReportingOverflow(by: count).partialValue / 1_000_000
+        let apart = latency.multipliedReportingOverflow(by: count).partialValue / 1_000_000
+        let oneByOne = max(apart, prices.milliseconds(for: tally))
         guard let budget = plan.provider.budget else { return oneByOne }
         let waiting = Double(count - Int64(budget.burst)) / budget.perSecond * 1_000
         return max(oneByOne, waiting > 0 ? Int64(waiting) : 0)
@@ -124,7 +135,9 @@ package struct PlanMachine: Sendable {
             asked[batch] = moment.monotonic
             return .lookUp(batch: batch, account, real)
         case .write(let batch, _, let request): return .tell(.written(batch: batch, .answered(draft(batch, request))))
-        case .link(let batch, _, _): return .tell(.linked(batch: batch, .answered([:])))
+        case .link(let batch, _, let request):
+            draftLinks(batch, request)
+            return .tell(.linked(batch: batch, .answered([:])))
         case .commit(let changes, let token):
             for change in changes { overlay.take(change) }
             return keep(token)
@@ -170,7 +183,9 @@ package struct PlanMachine: Sendable {
                 answered += 1
                 lookUpTime += moment.monotonic - begun
             }
-            return .answered(overlay.lay(over: answer, question, resource))
+            let laid = overlay.lay(over: answer, question, resource)
+            findings[id, default: LookupAnswer()].merge(laid)
+            return .answered(laid)
         case .refused, .refusedTogether:
             refused.insert(id)
             return reply
@@ -183,38 +198,54 @@ package struct PlanMachine: Sendable {
     /// The answer that a write would have, after it was laid over what is known.
     private mutating func draft(_ id: Int64, _ request: WriteRequest) -> WriteAnswer {
         guard let batch = machine.batches[id] else { return [:] }
-        calls[request.resource, default: PlannedCalls(resource: request.resource)].writes += 1
+        count(prices.tally(of: request), request.resource)
         var answer: WriteAnswer = [:]
         for item in request.items {
             let member = batch.members[item.trace]
-            let record = member.record
-            let target = item.target ?? PlanOverlay.id(ofNew: record.place)
-            let known = item.target.flatMap { batch.answer.records[$0] }
-            let decision: Decision =
-                item.target == nil ? .create(fields: []) : .update(id: target, fields: member.write?.fields ?? [])
-            let follows = overlay.earlier(request.resource, target)
-            let rendering = PlanRendering(
-                member: member, known: known, fields: item.target == nil ? [] : item.fields, failures: [],
-                follows: follows)
-            drafts[record.place] = (
-                PlannedRow(
-                    place: record.place,
-                    mark: PlannedMark(
-                        batch: Int32(truncatingIfNeeded: id), batchSize: 0, action: decision.action ?? .invalid,
-                        follows: follows != nil, state: decision.state(follows: follows != nil, batch.answer, record)),
-                    providerID: PlanOverlay.isNew(target) ? nil : target, content: rendering.content), id
-            )
-            let fields = overlay.write(
-                record.schema.resource, id: target, index: record.row.index, fields: item.fields, links: item.links,
-                over: known)
-            if let internalID = record.row.internalID {
-                overlay.remember(request.resource, internalID: internalID, id: target)
-            }
+            let target = item.target ?? PlanOverlay.id(ofNew: member.record.place)
+            let fields = draft(member, batch, request.resource, target: item.target, item.fields)
             answer[item.trace] = .written(
                 id: target, isNew: item.target == nil, data: plan.provider.returnsData ? body(fields) : [],
                 refusedLinks: [])
         }
         return answer
+    }
+
+    /// Links that are made apart. Records that are only linked were not drafted before.
+    private mutating func draftLinks(_ id: Int64, _ request: LinkRequest) {
+        guard let batch = machine.batches[id] else { return }
+        count(prices.tally(of: request), request.resource)
+        for item in request.items where drafts[batch.members[item.trace].record.place] == nil {
+            _ = draft(batch.members[item.trace], batch, request.resource, target: item.id, [])
+        }
+    }
+
+    /// - Returns: the record as it would stand.
+    private mutating func draft(
+        _ member: Batch.Member, _ batch: Batch, _ resource: String, target given: String?, _ fields: [PreparedField]
+    ) -> [UInt8] {
+        let record = member.record
+        let target = given ?? PlanOverlay.id(ofNew: record.place)
+        let known = given.flatMap { batch.answer.records[$0] }
+        let decision: Decision =
+            given == nil ? .create(fields: []) : .update(id: target, fields: member.write?.fields ?? [])
+        let follows = overlay.earlier(resource, target)
+        let rendering = PlanRendering(
+            member: member, known: known, fields: given == nil ? [] : fields, failures: [], follows: follows)
+        drafts[record.place] = (
+            PlannedRow(
+                place: record.place,
+                mark: PlannedMark(
+                    batch: Int32(truncatingIfNeeded: member.batch), batchSize: 0, action: decision.action ?? .invalid,
+                    follows: follows != nil, state: decision.state(follows: follows != nil, batch.answer, record)),
+                providerID: PlanOverlay.isNew(target) ? nil : target, content: rendering.content), member.batch
+        )
+        if let internalID = record.row.internalID {
+            overlay.remember(resource, internalID: internalID, id: target)
+        }
+        return overlay.write(
+            record.schema.resource, id: target, index: record.row.index, fields: fields, links: member.links,
+            over: known)
     }
 
     /// A record as the provider would return it, as far as it is known.
@@ -253,31 +284,41 @@ package struct PlanMachine: Sendable {
                 decided[member.batch, default: []].append(member)
             }
         }
-        if let id = pending.intentOf, sizes[id] == nil {
-            decided[id, default: []] += machine.batches[id]?.members ?? []
+        for id in pending.intentsOf {
+            for member in machine.batches[id]?.members ?? [] where sizes[member.batch] == nil {
+                decided[member.batch, default: []].append(member)
+            }
         }
         for (batch, members) in decided.sorted(by: { $0.key < $1.key }) {
             sizes[batch] = Int32(members.count)
             guard let resource = members.first?.record.schema.resource.name else { continue }
-            let reads = refused.contains(batch) ? 1 : reads(of: members, resource)
-            calls[resource, default: PlannedCalls(resource: resource)].reads += reads
+            let found = findings.removeValue(forKey: batch) ?? LookupAnswer()
+            count(refused.contains(batch) ? ExchangeTally(reads: 1) : reads(of: members, resource, found), resource)
         }
+    }
+
+    private mutating func count(_ more: ExchangeTally, _ resource: String) {
+        tally += more
+        calls[resource, default: PlannedCalls(resource: resource)].reads += Int32(clamping: more.reads + more.searches)
+        calls[resource, default: PlannedCalls(resource: resource)].writes += Int32(clamping: more.writes)
     }
 
     /// Look-ups that a batch of these makes. Those that were made may be more: a record that was put back, because it was
     /// the same as another, is sent with a later batch alone.
-    private func reads(of members: [Batch.Member], _ resource: String) -> Int32 {
+    private func reads(of members: [Batch.Member], _ resource: String, _ found: LookupAnswer) -> ExchangeTally {
         let key = Lane.BatchKey(resource: resource, namespace: plan.namespace)
         var batch = Batch(id: 0, account: plan.account, key: key, began: 0, members: members)
-        var reads: Int32 = 0
+        var reads = ExchangeTally()
         for searches in [false, true] {
-            for place in members.indices { batch.members[place].hasSearched = searches && members[place].hasSearched }
-            while true {
-                let question = batch.lookup()
-                if question.ids.isEmpty && question.searches.isEmpty { break }
-                batch.question = question
-                batch.note(LookupAnswer())
-                reads += 1
+            for place in members.indices {
+                let isSearched = searches && members[place].hasSearched
+                batch.members[place].hasSearched = isSearched
+                batch.members[place].isAnswered = searches && !isSearched
+            }
+            while batch.ask(), let question = batch.question {
+                let answer = found.part(for: question)
+                reads += prices.tally(of: question, finding: answer)
+                batch.note(answer)
             }
         }
         return reads

@@ -139,8 +139,9 @@ struct PlanOverlay: Sendable {
 
     /// The part of a question that the provider can answer.
     func real(_ question: LookupRequest) -> LookupRequest {
-        LookupRequest(
-            resource: question.resource, ids: question.ids.filter { !Self.isNew($0) }, searches: question.searches)
+        var real = question
+        real.ids.removeAll(where: Self.isNew)
+        return real
     }
 
     /// What the provider would answer by then.

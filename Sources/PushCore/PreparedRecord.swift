@@ -6,10 +6,19 @@ package struct PreparedField: Sendable {
     package var name: String
     package var value: JSONView
     package var mode: UpsertMode
+
+    package init(name: String, value: JSONView, mode: UpsertMode) {
+        self.name = name
+        self.value = value
+        self.mode = mode
+    }
 }
 
 /// A record that was checked against its schema and mapped, or was found wrong.
-package struct PreparedRecord: Sendable {
+///
+/// A class because it goes through many hands on its way, and each would count up all that it refers to; it is never
+/// changed after it was made.
+package final class PreparedRecord: Sendable {
     package let row: RecordRow
     package let plan: SessionPlan
     package let disablesUpsert: Bool
@@ -23,24 +32,34 @@ package struct PreparedRecord: Sendable {
     /// Its associated records that had ended when it was read from the store.
     package let children: [ResultRow.Child]
     /// Of a plan that is applied: what was to become of it.
-    package var planned: PlannedMark?
+    package let planned: PlannedMark?
 
-    package var schema: SessionPlan.Schema { plan.schemas[Int(row.schema)] }
+    /// Lent, not given: a copy of a schema counts up a dozen references.
+    package var schema: SessionPlan.Schema {
+        _read { yield plan.schemas[Int(row.schema)] }
+    }
     package var place: RecordPlace { row.place }
 
-    package init(_ row: RecordRow, plan: SessionPlan, disablesUpsert: Bool, children: [ResultRow.Child] = []) {
+    package init(
+        _ row: RecordRow, plan: SessionPlan, disablesUpsert: Bool, children: [ResultRow.Child] = [],
+        planned: PlannedMark? = nil
+    ) {
         self.row = row
         self.plan = plan
         self.disablesUpsert = disablesUpsert
         self.children = children
+        self.planned = planned
         var preparation = Preparation(schema: plan.schemas[Int(row.schema)], plan: plan)
         if !row.data.isEmpty { preparation.prepare(row.data) }
         fields = preparation.fields
         refusals = preparation.refusals
         missingRequired = preparation.missingRequired
         warnings = preparation.warnings
-        let values = Dictionary(preparation.fields.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
-        keys = MatchKeys(rules: plan.schemas[Int(row.schema)].resource.matchRules) { values[$0]?.matchText }
+        let mapped = preparation.fields
+        // Records have a handful of fields: looking through them costs less than a table of them.
+        keys = MatchKeys(rules: plan.schemas[Int(row.schema)].resource.matchRules) { name in
+            mapped.first { $0.name == name }?.value.matchText
+        }
     }
 }
 

@@ -56,6 +56,12 @@ package struct ProviderDescription: Equatable, Sendable {
     package var partial = Partial.perItem
     /// It returns only fields that it is asked for.
     package var asksForFields = false
+    /// Match keys are asked for by rank, the weaker ones only for records that the stronger ones did not settle: fewer
+    /// searches, more rounds.
+    package var ranksLookups = false
+    /// A create may turn out to be an update of a record that is there already, because the provider finds it by a unique
+    /// field: nobody knows of it before the answer, so nothing else of the resource is under way meanwhile.
+    package var adoptsCreates = false
 
     /// What a bad record does to the others of its write.
     package enum Partial: String, Sendable, CaseIterable {

@@ -49,6 +49,7 @@ package struct KnownRecord: Sendable {
 
 package struct LookupAnswer: Sendable {
     package var records: [String: KnownRecord]
+    /// Ids by search; a search that found nothing may be missing.
     package var found: [LookupRequest.Search: [String]]
 
     package init(records: [String: KnownRecord] = [:], found: [LookupRequest.Search: [String]] = [:]) {
@@ -57,8 +58,12 @@ package struct LookupAnswer: Sendable {
     }
 
     mutating func merge(_ other: LookupAnswer) {
-        records.merge(other.records) { _, newer in newer }
-        found.merge(other.found) { _, newer in newer }
+        if records.isEmpty && found.isEmpty {
+            self = other
+        } else {
+            records.merge(other.records) { _, newer in newer }
+            found.merge(other.found) { _, newer in newer }
+        }
     }
 }
 

@@ -22,24 +22,21 @@ extension PushMachine {
     }
 
     mutating func ledgerRead(_ id: Int64, _ known: [String: String]) {
-        guard let batch = batches[id] else { return }
-        for place in batch.members.indices {
-            batches[id]?.members[place].remembered = batch.members[place].record.row.internalID.flatMap { known[$0] }
-        }
+        batches[id]?.remember(known)
         lookUp(id)
     }
 
     mutating func lookUp(_ id: Int64) {
-        guard let batch = batches[id] else { return }
-        let request = batch.lookup()
-        guard !request.ids.isEmpty || !request.searches.isEmpty else { return decide(id) }
+        guard batches[id]?.ask() == true, let batch = batches[id], let question = batch.question else {
+            return batches[id]?.purpose == .doubt ? decideAnew(id) : decide(id)
+        }
         batches[id]?.stage = .lookingUp
-        batches[id]?.question = request
-        effects.append(.lookUp(batch: id, batch.account, request))
+        effects.append(.lookUp(batch: id, batch.account, question))
     }
 
     mutating func lookedUp(_ id: Int64, _ reply: Reply<LookupAnswer>) {
         guard let batch = batches[id] else { return }
+        guard batch.purpose != .doubt else { return lookedAgain(id, reply) }
         switch reply {
         case .answered(let answer):
             batches[id]?.note(answer)
@@ -48,12 +45,12 @@ extension PushMachine {
             lookUp(id)
         case .refused(let failure), .refusedTogether(let failure):
             release(id)
-            for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }
+            lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .decidedWithoutWrite)
             settle(
                 batch.members.map { member in
                     let failures = member.record.refusals.isEmpty ? [failure] : member.record.refusals
                     return (member, isCancelled(member) ? .unsent : .refused(failures))
-                }, intent: nil)
+                })
             plan(batch.account)
         case .notSent, .unknown, .throttled:
             again(id, .lookUp, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
@@ -65,15 +62,20 @@ extension PushMachine {
     // MARK: What is to be done?
 
     mutating func decide(_ id: Int64) {
-        guard var batch = batches[id] else { return }
+        // Taken out of the table meanwhile, for else its members would be copied with the first change.
+        guard var batch = batches.removeValue(forKey: id) else { return }
+        lanes[batch.account]?.stepAside(&batch)
         var decisions: [Decision] = []
+        decisions.reserveCapacity(batch.members.count)
         var needsSearch = false
         for place in batch.members.indices {
             let record = batch.members[place].record
-            var warnings = record.warnings
-            let children = lanes[batch.account]?.entries[record.place]?.children ?? []
-            batch.members[place].links = links(of: record, children, warnings: &warnings)
-            batch.members[place].warnings = warnings
+            if record.row.children > 0 {
+                var warnings = record.warnings
+                let children = lanes[batch.account]?.entries[record.place]?.children ?? []
+                batch.members[place].links = links(of: record, children, warnings: &warnings)
+                batch.members[place].warnings = warnings
+            }
             let member = batch.members[place]
             if let state = member.confirmed {
                 decisions.append(.unchanged(state.known))
@@ -84,31 +86,38 @@ extension PushMachine {
                 hasSearched: member.hasSearched
             ).decide()
             if case .search = decision {
-                batch.members[place].hasSearched = true
+                batch.search(place)
                 needsSearch = true
             }
-            decisions.append(decision)
+            decisions.append(refusal(of: decision, record))
         }
         batches[id] = batch
         if needsSearch { return lookUp(id) }
-        let held = batch.holders == nil ? newlyHeld(batch, decisions) : []
+        let held = newlyHeld(batch, decisions)
         if !held.isEmpty { return readHolders(id, held) }
         carryOut(id, batch.asPlanned(decisions))
     }
 
     private mutating func carryOut(_ id: Int64, _ decisions: [Decision]) {
-        guard var batch = batches[id] else { return }
+        guard var batch = batches.removeValue(forKey: id) else { return }
         var targets: Set<String> = []
         var settled: [(Batch.Member, MemberEnd)] = []
         var kept: [Batch.Member] = []
+        kept.reserveCapacity(decisions.count)
         let unconfirmed = Unconfirmed(
             account: batch.account, resource: batch.key.resource, ids: batch.observed(decisions))
+        let behind = behindWaiting(batch, decisions)
         for (place, decision) in decisions.enumerated() {
             var member = batch.members[place]
             let recordPlace = member.record.place
             if isCancelled(member) {
                 lanes[batch.account]?.advance(recordPlace, .cancelled)
                 settled.append((member, .unsent))
+                continue
+            }
+            if let known = batch.known(decision), behind.contains(recordPlace),
+                lanes[batch.account]?.standBehind(member.record, is: known, batch.holders?[known.id] ?? []) == true
+            {
                 continue
             }
             if let target = decision.target, !targets.insert(target).inserted {
@@ -118,41 +127,48 @@ extension PushMachine {
             }
             member.asOf = member.confirmed?.confirmed ?? batch.readAt ?? now.wall
             member.warnings += Self.identityWarnings(member, decision, batch)
+            member.reason = batch.reason(place, decision)
             switch decision {
             case .create(let fields): member.write = Batch.Member.Write(target: nil, fields: fields)
             case .update(let target, let fields):
                 member.write = Batch.Member.Write(target: target, fields: fields)
                 if member.record.trustsLedger { member.known = batch.answer.records[target] }
+                member.standsUnlinked(fields, batch.answer.records[target])
             case .skip: settled.append((member, .skipped))
             case .unchanged(let known): settled.append((member, .unchanged(known)))
             case .refuse(let failures): settled.append((member, .refused(failures)))
             case .search: preconditionFailure("A record that was searched for must not ask for a search again.")
             }
+            if member.write?.target == nil { member.unlinked = Self.unlinked(member, known: nil) }
             let writes = member.write != nil
             lanes[batch.account]?.advance(recordPlace, writes ? .decidedToWrite : .decidedWithoutWrite)
             if writes { kept.append(member) }
         }
         batch.members = kept
-        batches[id] = batch
-        intend(id, settled, unconfirmed)
+        intend(batch, settled, unconfirmed)
     }
 
     /// What is left in the batch is to be written; `settled` has ended.
-    private mutating func intend(_ id: Int64, _ settled: [(Batch.Member, MemberEnd)], _ unconfirmed: Unconfirmed) {
-        guard let batch = batches[id] else { return }
+    private mutating func intend(
+        _ batch: consuming Batch, _ settled: [(Batch.Member, MemberEnd)], _ unconfirmed: Unconfirmed
+    ) {
+        let account = batch.account
         if batch.members.isEmpty {
-            release(id)
-            settle(settled, intent: nil, unconfirmed: unconfirmed)
-            plan(batch.account)
-            return
+            lanes[account]?.settled(batch.key)
+            settle(settled, unconfirmed: unconfirmed)
+        } else {
+            lanes[account]?.decided(batch.key, writes: batch.members)
+            lastIntent += 1
+            batch.intent = lastIntent
+            batch.stage = .committingIntent
+            let parts = divide(&batch)
+            let id = batch.id
+            let intents = [(row: intentRow(batch), batch: id)] + parts.map { (row: intentRow($0), batch: $0.id) }
+            batches[id] = batch
+            for part in parts { batches[part.id] = part }
+            settle(settled, intents: intents, unconfirmed: unconfirmed)
         }
-        lastIntent += 1
-        batches[id]?.intent = lastIntent
-        batches[id]?.stage = .committingIntent
-        let row = IntentRow(
-            id: lastIntent, account: batch.account, resource: batch.key.resource, created: now.wall, attempt: 1,
-            plan: batches[id]?.planText() ?? [])
-        settle(settled, intent: (row, id), unconfirmed: unconfirmed)
+        plan(account)
     }
 
     /// Records that a parent is linked to; what cannot be linked becomes a warning.
@@ -206,7 +222,16 @@ extension PushMachine {
 
     mutating func intentCommitted(_ id: Int64) {
         guard let batch = batches[id] else { return }
-        for member in batch.members { lanes[batch.account]?.advance(member.record.place, .intentCommitted) }
+        lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .intentCommitted)
+        switch batch.purpose {
+        case .write: sendWrite(id)
+        case .link: sendLinks(id)
+        case .doubt: waitToLook(id)
+        }
+    }
+
+    private mutating func sendWrite(_ id: Int64) {
+        guard let batch = batches[id] else { return }
         batches[id]?.stage = .exchanging
         effects.append(.write(batch: id, batch.account, batch.request()))
     }
@@ -215,15 +240,16 @@ extension PushMachine {
         guard let batch = batches[id] else { return }
         switch reply {
         case .answered(let answers): answered(id, answers)
-        case .refused(let failure), .refusedTogether(let failure):
+        case .refused(let failure):
             release(id)
-            end(batch, batch.writing.map { (batch.members[$0], .refused([failure])) })
+            goOn(batch, batch.writing.map { (batch.members[$0], .refused([failure])) }, [])
+        case .refusedTogether(let failure): return bisect(id, failure)
         case .notSent, .throttled:
             again(id, .write, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
                 .refused([Self.unavailable])
             }
         case .unknown(let reason):
-            guard batch.mayRepeat else { return endInDoubt(id, reason) }
+            guard batch.mayRepeat else { return doubt(id, reason) }
             batches[id]?.mayHaveBeenSent = true
             for place in batch.writing {
                 lanes[batch.account]?.advance(batch.members[place].record.place, .outcomeUnknown)
@@ -233,22 +259,18 @@ extension PushMachine {
     }
 
     /// Its request may have had an effect, and to repeat it could have another: nobody but the owner can tell.
-    private mutating func endInDoubt(_ id: Int64, _ reason: String) {
+    mutating func endInDoubt(_ id: Int64, _ reason: String) {
         guard let batch = batches[id] else { return }
         release(id)
-        end(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) })
-    }
-
-    /// At start, when all transfers are known: what was under way ends as uncertain.
-    mutating func endRecoveredInDoubt() {
-        for id in recoveredInDoubt { endInDoubt(id, "the gateway was stopped before an answer came") }
-        recoveredInDoubt = []
+        goOn(batch, batch.writing.map { (batch.members[$0], .uncertain(reason)) }, [])
     }
 
     private mutating func answered(_ id: Int64, _ answers: WriteAnswer) {
         guard let batch = batches[id] else { return }
         release(id)
         var ends: [(Batch.Member, MemberEnd)] = []
+        var unlinked: [Batch.Member] = []
+        var unknown: [Batch.Member] = []
         for place in batch.writing {
             var member = batch.members[place]
             switch answers[place] {
@@ -259,7 +281,13 @@ extension PushMachine {
                 }
                 member.links.removeAll(where: refused.contains)
                 member.warnings += Self.notTaken(member, returned: data)
-                ends.append((member, .written(id: providerID, isNew: isNew, data: data)))
+                let written = Batch.Member.Written(id: providerID, isNew: isNew || member.isAdopted, data: data)
+                if member.unlinked.isEmpty {
+                    ends.append((member, .written(id: written.id, isNew: written.isNew, data: data)))
+                } else {
+                    member.written = written
+                    unlinked.append(member)
+                }
             case .notFound(let text):
                 if isCancelled(member) {
                     // It was not written, and is not looked for again.
@@ -271,26 +299,24 @@ extension PushMachine {
                     ends.append((member, .refused([Failure(.upstream, .notFoundUpstream, text)])))
                 }
             case .refused(let failure): ends.append((member, .refused([failure])))
-            case nil: ends.append((member, .uncertain("the provider's answer does not mention the record")))
+            case nil where !batch.mayRepeat && member.isSearchable: unknown.append(member)
+            case nil: ends.append((member, .uncertain(Self.unmentioned)))
             }
         }
-        end(batch, ends)
+        var parts = unlinked.isEmpty ? [] : [part(of: batch, unlinked, .link)]
+        if !unknown.isEmpty { parts.append(partInDoubt(of: batch, unknown, Self.unmentioned)) }
+        goOn(batch, ends, parts)
     }
 
-    /// The exchange is over: outcomes and the end of its intent in one commit.
-    private mutating func end(_ batch: Batch, _ ends: [(Batch.Member, MemberEnd)]) {
-        for (member, _) in ends { lanes[batch.account]?.advance(member.record.place, .answered) }
-        settle(
-            ends, intent: nil, settledIntent: batch.intent,
-            unconfirmed: Unconfirmed(account: batch.account, resource: batch.key.resource, ids: Self.adopted(ends)))
-        plan(batch.account)
-    }
+    private static let unmentioned = "the provider's answer does not mention the record"
 
     /// Records that a create has turned out to be.
-    private static func adopted(_ ends: [(Batch.Member, MemberEnd)]) -> Set<String> {
+    static func adopted(_ ends: [(Batch.Member, MemberEnd)]) -> Set<String> {
         var ids: Set<String> = []
         for (member, end) in ends {
-            if case .written(let id, let isNew, _) = end, !isNew, member.write?.target != id { ids.insert(id) }
+            if case .written(let id, let isNew, _) = end, member.isAdopted || (!isNew && member.write?.target != id) {
+                ids.insert(id)
+            }
         }
         return ids
     }
@@ -298,23 +324,23 @@ extension PushMachine {
     /// The batch is done with its resource; the next one may begin while its outcomes go to disk.
     mutating func release(_ id: Int64) {
         guard let batch = batches.removeValue(forKey: id) else { return }
-        lanes[batch.account]?.busy.remove(batch.key.resource)
+        if batch.intent == 0 { lanes[batch.account]?.settled(batch.key) } else { lanes[batch.account]?.answered(batch) }
     }
 
     // MARK: Trying again
 
     /// Repeats a step later, or ends the records that are still open when the retry window is over.
-    private mutating func again(
+    mutating func again(
         _ id: Int64, _ step: Batch.Step, _ wait: UInt64, givingUp: (Batch.Member) -> MemberEnd
     ) {
         guard !shedCancelled(id, step), let batch = batches[id] else { return }
         if now.monotonic - batch.began > Self.retryWindow {
             release(id)
-            if step == .write {
-                end(batch, batch.writing.map { (batch.members[$0], givingUp(batch.members[$0])) })
+            if batch.intent != 0 {
+                goOn(batch, batch.writing.map { (batch.members[$0], givingUp(batch.members[$0])) }, [])
             } else {
-                for member in batch.members { lanes[batch.account]?.advance(member.record.place, .decidedWithoutWrite) }
-                settle(batch.members.map { ($0, givingUp($0)) }, intent: nil)
+                lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .decidedWithoutWrite)
+                settle(batch.members.map { ($0, givingUp($0)) })
             }
             return
         }
@@ -325,7 +351,7 @@ extension PushMachine {
     }
 
     /// An account is woken once at a time: for the first of its batches that wait.
-    private mutating func wakeForNext(_ account: AccountKey) {
+    mutating func wakeForNext(_ account: AccountKey) {
         var next: UInt64?
         for id in batches.keys.sorted() {
             guard let batch = batches[id], batch.account == account, case .waiting(let until, _) = batch.stage else {
@@ -342,10 +368,9 @@ extension PushMachine {
                 case .waiting(let until, let step) = batch.stage, until <= now.monotonic
             else { continue }
             switch step {
-            case .lookUp: lookUp(id)
-            case .write:
-                batches[id]?.stage = .exchanging
-                effects.append(.write(batch: id, account, batch.request()))
+            case .lookUp, .lookAgain: lookUp(id)
+            case .write: sendWrite(id)
+            case .link: sendLinks(id)
             }
         }
         wakeForNext(account)

@@ -67,19 +67,20 @@ extension PushMachine {
     /// - Returns: true when the batch is gone.
     mutating func shedCancelled(_ id: Int64, _ step: Batch.Step) -> Bool {
         guard let batch = batches[id], batch.members.contains(where: isCancelled) else { return false }
-        if step == .write && batch.mayHaveBeenSent { return false }
+        if batch.purpose != .write || step == .write && batch.mayHaveBeenSent { return false }
         let (ended, kept) = (batch.members.filter(isCancelled), batch.members.filter { !isCancelled($0) })
         for member in ended { lanes[batch.account]?.advance(member.record.place, .cancelled) }
         let ends = ended.map { ($0, MemberEnd.unsent) }
         if step == .write || kept.isEmpty {
             release(id)
+            endPart(batch)
             for member in kept { lanes[batch.account]?.advance(member.record.place, .putBack) }
-            settle(ends, intent: nil, settledIntent: step == .write ? batch.intent : nil)
+            settle(ends, answered: step == .write ? batch : nil)
             plan(batch.account)
             return true
         }
-        batches[id]?.members = kept
-        settle(ends, intent: nil)
+        batches[id]?.keep(kept)
+        settle(ends)
         return false
     }
 }

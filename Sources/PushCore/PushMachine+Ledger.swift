@@ -80,12 +80,15 @@ extension PushMachine {
 
     // MARK: Two internal ids, one record
 
-    /// Provider records that members are about to be remembered for.
+    /// Provider records that members are about to be remembered for, and those that an earlier record which waits may
+    /// be remembered for.
     func newlyHeld(_ batch: Batch, _ decisions: [Decision]) -> [String] {
+        let behind = behindWaiting(batch, decisions)
         var ids: [String] = []
         for (member, decision) in zip(batch.members, decisions) {
-            guard member.record.row.internalID != nil, let target = decision.target, target != member.remembered,
-                !ids.contains(target)
+            let isNew = member.record.row.internalID != nil && decision.target != member.remembered
+            guard let target = decision.target, batch.holders?[target] == nil, !ids.contains(target),
+                isNew || behind.contains(member.record.place)
             else { continue }
             ids.append(target)
         }
@@ -95,7 +98,8 @@ extension PushMachine {
     /// Asks who else is remembered for these records. What a commit under way is about to store is known here already.
     mutating func readHolders(_ id: Int64, _ ids: [String]) {
         guard let batch = batches[id] else { return }
-        var holders: [String: Set<String>] = [:]
+        var holders = batch.holders ?? [:]
+        for id in ids { holders[id] = [] }
         for token in commits.keys.sorted() {
             for (record, outcome) in commits[token]?.finished ?? [] {
                 guard record.plan.account == batch.account, record.plan.namespace == batch.key.namespace,

@@ -16,17 +16,22 @@ enum MemberEnd: Sendable {
 
 extension PushMachine {
     /// - Parameters:
-    ///   - intent: the intent of the rest of the batch, which shares the commit (K6), and the batch.
-    ///   - settledIntent: the intent that these ends settle.
+    ///   - intents: intents of what is still to be done, which share the commit (K6), and their batches.
+    ///   - answered: the batch whose write has come to these ends; its intent is settled with them.
     ///   - emptyTransfer: a transfer without records, which completes by being accepted.
     ///   - unconfirmed: provider records whose confirmed state goes, unless an end says what it is now.
     mutating func settle(
-        _ ends: [(Batch.Member, MemberEnd)], intent: (row: IntentRow, batch: Int64)?, settledIntent: Int64? = nil,
+        _ ends: [(Batch.Member, MemberEnd)], intents: [(row: IntentRow, batch: Int64)] = [], answered: Batch? = nil,
         emptyTransfer: Int64? = nil, unconfirmed: Unconfirmed? = nil
     ) {
         var rows = SettledRows()
-        var pending = PendingCommit(intentOf: intent?.batch, unconfirmed: unconfirmed)
+        var pending = PendingCommit(intentsOf: intents.map(\.batch), answered: answered, unconfirmed: unconfirmed)
         observedEnds?.append(contentsOf: ends)
+        rows.reserve(ends.count)
+        pending.finished.reserveCapacity(ends.count)
+        // Records of one transfer follow one another: its tracker is out of the table for as long as they do, for else
+        // it would be copied with each of them.
+        var tracker: TransferTracker?
         for (member, end) in ends {
             let record = member.record
             let outcome = outcome(of: member, end)
@@ -42,24 +47,31 @@ extension PushMachine {
                         confirmed: now.wall))
             }
             let sequence = record.place.transfer
-            guard let tracker = trackers[sequence], !tracker.isDropped else { continue }
+            if tracker?.row.sequence != sequence {
+                if let tracker { trackers[tracker.row.sequence] = tracker }
+                tracker = trackers.removeValue(forKey: sequence)
+                if tracker?.isDropped == false { rows.touched.insert(sequence) }
+            }
+            guard tracker?.isDropped == false else { continue }
+            if let row = tracker?.row { noteDoubt(member, end, of: row) }
             let failure = Self.failure(of: end)
-            trackers[sequence]?.finish(record.row, outcome, errors: failure == nil ? 0 : 1)
+            tracker?.finish(record.row, outcome, errors: failure == nil ? 0 : 1)
             rows.outcomes.append(outcome)
-            rows.touched.insert(sequence)
-            if tracker.row.life.retryOf != nil && outcome.kind.isWritten { rows.retried.append(record.place) }
-            if let failure { note(failure, record, tracker.row, &rows) }
+            if outcome.kind.isWritten && tracker?.row.life.retryOf != nil { rows.retried.append(record.place) }
+            if let failure, let row = tracker?.row { note(failure, record, row, &rows) }
         }
+        if let tracker { trackers[tracker.row.sequence] = tracker }
         if let emptyTransfer { rows.touched.insert(emptyTransfer) }
         for sequence in rows.touched.sorted() { advance(sequence, &rows) }
         pending.events = rows.events
         pending.advanced = rows.touched.sorted().compactMap { trackers[$0]?.row }
         var changes = rows.unconfirming(unconfirmed) + rows.changes
-        if let settledIntent { changes.append(.intentSettled(id: settledIntent, at: now.wall)) }
-        if let intent { changes.append(.intent(intent.row)) }
+        if let answered { changes.append(.intentSettled(id: answered.intent, at: now.wall)) }
+        for intent in intents { changes.append(.intent(intent.row)) }
         forgetDropped(ends)
         if changes.isEmpty {
-            for (record, outcome) in pending.finished { finish(record, outcome) }
+            var accounts: Set<AccountKey> = []
+            finish(pending.finished, &accounts)
         } else {
             commit(changes, pending)
         }
@@ -87,10 +99,7 @@ extension PushMachine {
         guard let sequence = records.first?.place.transfer, let account = trackers[sequence]?.row.account else {
             return
         }
-        for record in records {
-            lanes[account]?.advance(record.place, .outcomeCommitted)
-            lanes[account]?.remove(record.place)
-        }
+        lanes[account]?.end(records.lazy.map(\.place), .outcomeCommitted)
     }
 
     private struct SettledRows {
@@ -103,6 +112,11 @@ extension PushMachine {
         var touched: Set<Int64> = []
         /// Records of retries that stand at the provider now.
         var retried: [RecordPlace] = []
+
+        mutating func reserve(_ count: Int) {
+            outcomes.reserveCapacity(count)
+            ledger.reserveCapacity(count)
+        }
 
         var changes: [Change] {
             var changes: [Change] = []
@@ -159,7 +173,7 @@ extension PushMachine {
         }
         return OutcomeRow(
             place: member.record.place, kind: kind, providerID: providerID, data: data, basis: basis,
-            warnings: Warning.text(member.warnings), finished: now.wall)
+            warnings: Warning.text(member.warnings), finished: now.wall, decision: member.decision)
     }
 
     /// One entry a record: all that is wrong with it in one text.

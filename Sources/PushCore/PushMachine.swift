@@ -13,6 +13,10 @@ package enum Fact: Sendable {
     case resumed(TransferRow, finished: [FinishedRecord])
     /// An open intent found at start, with the prepared records of its plan, in the order of the plan.
     case recovered(IntentRow, StoredPlan, [PreparedRecord])
+    /// Creates of earlier runs whose outcome is unknown, and that nobody has dealt with.
+    case inDoubt([IdentityDoubt])
+    /// It is on disk that these records are dealt with.
+    case resolved([RecordPlace])
     /// All that a start has to tell has been told.
     case started
     /// A transfer is on disk. `records` if they are at hand and `hasRoom` said so, else nil: they are read when due.
@@ -80,11 +84,14 @@ package struct PushMachine: Sendable {
     var lastIntent: Int64
     var lastError: Int64
     var lastEvent: Int64
-    private var lastBatch: Int64 = 0
+    var lastBatch: Int64 = 0
     private var lastCommit: Int64 = 0
     private var hasStarted = false
-    /// Batches of intents that were open at start, of providers that do not recognise a repeat.
+    /// Batches of intents that were open at start and are not simply sent again: what they do depends on what else is told.
     var recoveredInDoubt: [Int64] = []
+    var bisections: [Int64: Bisection] = [:]
+    /// Creates that end as uncertain and that nobody has dealt with.
+    package internal(set) var doubts: [IdentityDoubt.Key: IdentityDoubt] = [:]
     var effects: [Effect] = []
     /// Ends that were decided since they were last taken, for whoever plans; nil: nobody does.
     var observedEnds: [(Batch.Member, MemberEnd)]?
@@ -97,7 +104,9 @@ package struct PushMachine: Sendable {
 
     /// What follows when a commit is on disk.
     struct PendingCommit: Sendable {
-        var intentOf: Int64?
+        var intentsOf: [Int64] = []
+        /// The batch whose write these outcomes come from.
+        var answered: Batch?
         var finished: [(record: PreparedRecord, outcome: OutcomeRow)] = []
         /// Records of a cancelled transfer that were ended in a sweep.
         var swept: [RecordRow] = []
@@ -129,13 +138,15 @@ package struct PushMachine: Sendable {
             if row.life.cancelled != nil { return resumeCancelled(row) }
             lanes[row.account, default: Lane()].unread.append(Lane.Unread(transfer: row.sequence, after: -1))
         case .recovered(let intent, let plan, let records): recover(intent, plan, records)
+        case .inDoubt(let found): takeUp(found)
+        case .resolved(let places): forgetDoubts { places.contains($0.place) }
         case .started:
             hasStarted = true
-            endRecoveredInDoubt()
+            goOnAfterStart()
             for sequence in trackers.keys.sorted() {
                 sweep(sequence)
                 // It had no records, and went down between being accepted and completed.
-                if trackers[sequence]?.row.allRecords == 0 { settle([], intent: nil, emptyTransfer: sequence) }
+                if trackers[sequence]?.row.allRecords == 0 { settle([], emptyTransfer: sequence) }
             }
             for account in lanes.keys.sorted() { plan(account) }
         case .accepted(let row, let records): accept(row, records)
@@ -146,7 +157,7 @@ package struct PushMachine: Sendable {
         case .holdersRead(let batch, let holders): holdersRead(batch, holders)
         case .lookedUp(let batch, let reply): lookedUp(batch, reply)
         case .written(let batch, let reply): written(batch, reply)
-        case .linked: break
+        case .linked(let batch, let reply): linked(batch, reply)
         case .committed(let token): committed(token)
         case .woke(let account): woke(account)
         case .sessionDeleted(let session): drop(session)
@@ -175,13 +186,18 @@ package struct PushMachine: Sendable {
     }
     /// Sequence of the last event that was given out; it may not be on disk yet.
     package var latestEvent: Int64 { lastEvent }
+    /// The sequence of an event that is committed by somebody else, before the next fact is handled.
+    package mutating func takeEvent() -> Int64 {
+        lastEvent += 1
+        return lastEvent
+    }
 
     // MARK: Accepting
 
     private mutating func accept(_ row: TransferRow, _ records: [PreparedRecord]?) {
         trackers[row.sequence] = TransferTracker(row)
         guard row.allRecords > 0 else {
-            settle([], intent: nil, emptyTransfer: row.sequence)
+            settle([], emptyTransfer: row.sequence)
             return
         }
         if let records {
@@ -228,45 +244,9 @@ package struct PushMachine: Sendable {
                 id: lastBatch, account: account, key: key, began: now.monotonic,
                 members: records.map { Batch.Member(record: $0, links: [], warnings: $0.warnings, batch: lastBatch) })
             batches[batch.id] = batch
-            lanes[account]?.busy.insert(key.resource)
-            for record in records { lanes[account]?.advance(record.place, .planned) }
+            lanes[account]?.begin(key, records)
             identify(batch.id)
         }
-    }
-
-    private mutating func recover(_ intent: IntentRow, _ plan: StoredPlan, _ records: [PreparedRecord]) {
-        lastBatch += 1
-        var batch = Batch(
-            id: lastBatch, account: intent.account,
-            key: Lane.BatchKey(resource: intent.resource, namespace: plan.namespace), began: now.monotonic, members: [])
-        let items = plan.items.sorted { $0.trace < $1.trace }
-        for item in items {
-            guard let record = records.first(where: { $0.place == item.place }) else { continue }
-            // A batch keeps traces as places: records that were settled without a write leave gaps, which are filled.
-            while batch.members.count < item.trace {
-                batch.members.append(Batch.Member(record: record))
-            }
-            var member = Batch.Member(record: record, hasSearched: true, warnings: item.warnings)
-            member.write = Batch.Member.Write(target: item.target, fields: item.fields)
-            member.links = links(of: record, record.children, warnings: &member.warnings)
-            member.warnings = item.warnings
-            // The provider may give the answer that it gave to the first attempt.
-            member.asOf = intent.created
-            batch.members.append(member)
-            lanes[intent.account, default: Lane()].admitRecovered(record)
-            lanes[intent.account]?.advance(record.place, .recovered)
-        }
-        batch.intent = intent.id
-        batch.attempt = intent.attempt + 1
-        batch.stage = .exchanging
-        batch.mayHaveBeenSent = true
-        batches[batch.id] = batch
-        lanes[intent.account, default: Lane()].busy.insert(intent.resource)
-        guard batch.mayRepeat else {
-            recoveredInDoubt.append(batch.id)
-            return
-        }
-        effects.append(.write(batch: batch.id, intent.account, batch.request()))
     }
 
     // MARK: Commits
@@ -281,9 +261,10 @@ package struct PushMachine: Sendable {
         guard let pending = commits.removeValue(forKey: token.value) else { return }
         if !pending.events.isEmpty { effects.append(.published(pending.events)) }
         var accounts: Set<AccountKey> = []
-        for (record, outcome) in pending.finished {
-            accounts.insert(record.plan.account)
-            finish(record, outcome)
+        finish(pending.finished, &accounts)
+        if let batch = pending.answered {
+            accounts.insert(batch.account)
+            lanes[batch.account]?.letGo(batch)
         }
         finishSwept(pending.swept)
         for row in pending.advanced where trackers[row.sequence] != nil {
@@ -298,17 +279,28 @@ package struct PushMachine: Sendable {
             }
         }
         if let swept = pending.swept.first { sweep(swept.place.transfer) }
-        if let batch = pending.intentOf { intentCommitted(batch) }
+        for batch in pending.intentsOf { intentCommitted(batch) }
         for account in accounts.sorted() { plan(account) }
     }
 
-    mutating func finish(_ record: PreparedRecord, _ outcome: OutcomeRow) {
-        let account = record.plan.account
-        lanes[account]?.advance(record.place, .outcomeCommitted)
-        lanes[account]?.remove(record.place)
-        let isCancelled = trackers[record.place.transfer]?.row.life.cancelled != nil
+    /// Records whose outcomes are durable. Those of one account follow one another: its lane is looked up once for them.
+    mutating func finish(_ ended: [(record: PreparedRecord, outcome: OutcomeRow)], _ accounts: inout Set<AccountKey>) {
+        var next = 0
+        while next < ended.count {
+            let account = ended[next].record.plan.account
+            let first = next
+            while next < ended.count, ended[next].record.plan.account == account { next += 1 }
+            accounts.insert(account)
+            lanes[account]?.end(ended[first..<next].lazy.map(\.record.place), .outcomeCommitted)
+            for (record, outcome) in ended[first..<next] { tellParent(record, outcome) }
+        }
+    }
+
+    private mutating func tellParent(_ record: PreparedRecord, _ outcome: OutcomeRow) {
+        let isCancelled = trackers[record.place.transfer]?.isCancelled == true
         if isCancelled { trackers[record.place.transfer]?.endedInSweep.insert(record.place.ordinal) }
         guard record.row.parent >= 0 else { return }
+        let account = record.plan.account
         let child = ResultRow.Child(
             ordinal: record.place.ordinal, schema: record.row.schema, kind: outcome.kind, providerID: outcome.providerID
         )
@@ -328,6 +320,7 @@ package struct PushMachine: Sendable {
     // MARK: Ending a session
 
     private mutating func drop(_ session: Identifier) {
+        forgetDoubts { $0.session == session }
         var accounts: Set<AccountKey> = []
         for sequence in trackers.keys.sorted() {
             guard let row = trackers[sequence]?.row, row.session == session else { continue }
@@ -335,8 +328,7 @@ package struct PushMachine: Sendable {
             trackers[sequence]?.isDropped = true
             lanes[row.account]?.unread.removeAll { $0.transfer == sequence }
             for place in lanes[row.account]?.waiting(ofTransfer: sequence) ?? [] {
-                lanes[row.account]?.advance(place, .dropped)
-                lanes[row.account]?.remove(place)
+                lanes[row.account]?.end([place], .dropped)
             }
             if !batches.values.contains(where: { $0.members.contains { $0.record.place.transfer == sequence } }) {
                 forget(row)

@@ -49,9 +49,9 @@ package struct PushOptions: Equatable, Sendable {
         return options
     }
 
-    /// The options among the params of a push, as they are kept with the transfer: JSON text, empty for none.
+    /// The options and webhooks among the params of a push, as they are kept with the transfer: JSON text, empty for none.
     package static func text(of params: JSONView) -> [UInt8] {
-        let given = names.compactMap { name in params[name: name].map { (name, $0) } }
+        let given = (names + WebhookRoutes.names).compactMap { name in params[name: name].map { (name, $0) } }
         guard !given.isEmpty else { return [] }
         var writer = JSONWriter(reserving: 64)
         writer.beginObject()

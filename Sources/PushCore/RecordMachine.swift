@@ -14,6 +14,18 @@ package enum RecordState: String, Sendable, CaseIterable {
     case finished
 }
 
+extension RecordState {
+    /// - Returns: the new state, so that a caller can tell whether there was a record.
+    @discardableResult
+    mutating func advance(_ input: RecordInput) -> RecordState {
+        guard let next = RecordMachine.next(self, input) else {
+            preconditionFailure("A record that is \(self) cannot be \(input): the transition table has no such row.")
+        }
+        self = next
+        return next
+    }
+}
+
 /// What happens to a record.
 package enum RecordInput: String, Sendable, CaseIterable {
     /// It was taken into a batch.
@@ -29,8 +41,11 @@ package enum RecordInput: String, Sendable, CaseIterable {
     case intentCommitted
     /// The provider gave its outcome.
     case answered
-    /// The request may have had an effect: it is repeated under the same key.
+    /// The request may have had an effect: it is repeated under the same key, or what became of it is looked for.
     case outcomeUnknown
+    /// A part of what was to be done is known, and the next request about it has an intent of its own: its links, what
+    /// became of it, the same again with fewer beside it, or what a look showed to be missing.
+    case decidedAnew
     /// Found in an open intent at start.
     case recovered
     /// Its session was deleted before it was sent.
@@ -60,6 +75,7 @@ package enum RecordMachine {
         Row(from: .identifying, input: .cancelled, to: .settling),
         Row(from: .intending, input: .intentCommitted, to: .exchanging),
         Row(from: .exchanging, input: .outcomeUnknown, to: .exchanging),
+        Row(from: .exchanging, input: .decidedAnew, to: .intending),
         Row(from: .exchanging, input: .putBack, to: .waiting),
         Row(from: .exchanging, input: .answered, to: .settling),
         Row(from: .exchanging, input: .cancelled, to: .settling),

@@ -174,6 +174,8 @@ package struct OutcomeRow: Equatable, Sendable {
     /// Compact text of `Warning.text`, or empty.
     package var warnings: [UInt8]
     package var finished: Int64
+    /// Why it is that provider record; left out by all reads but `Query.explained`.
+    package var decision: DecisionReason?
 
     /// How it is known that a record is as pushed, and since when.
     package struct Basis: Equatable, Sendable {
@@ -211,7 +213,7 @@ package struct OutcomeRow: Equatable, Sendable {
 
     package init(
         place: RecordPlace, kind: OutcomeKind, providerID: String?, data: [UInt8], basis: Basis? = nil,
-        warnings: [UInt8] = [], finished: Int64
+        warnings: [UInt8] = [], finished: Int64, decision: DecisionReason? = nil
     ) {
         self.place = place
         self.kind = kind
@@ -220,6 +222,7 @@ package struct OutcomeRow: Equatable, Sendable {
         self.basis = basis
         self.warnings = warnings
         self.finished = finished
+        self.decision = decision
     }
 }
 
@@ -328,6 +331,10 @@ package struct EventRow: Equatable, Sendable {
         case data = 1
         case completed = 2
         case error = 3
+        /// Only webhooks tell of it; not logged.
+        case configuration = 10
+        /// A delivery was given up.
+        case webhookFailed = 11
         case progress = 255
 
         /// The word on the wire.
@@ -336,6 +343,8 @@ package struct EventRow: Equatable, Sendable {
             case .data: "data"
             case .completed: "completed"
             case .error: "error"
+            case .configuration: "configuration"
+            case .webhookFailed: "webhook.failed"
             case .progress: "progress"
             }
         }
@@ -355,7 +364,7 @@ package struct EventRow: Equatable, Sendable {
     package var isCompleted: Bool
     /// The transfer had had errors.
     package var hasErrors: Bool
-    /// Of `error`: sequence of its entry.
+    /// Of `error`: sequence of its entry. Of `webhookFailed`: sequence of the delivery.
     package var error: Int64?
     /// Of `completed`: top-level outcomes at that moment.
     package var counts: TransferCounts?

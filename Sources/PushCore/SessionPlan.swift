@@ -68,6 +68,7 @@ package final class SessionPlan: Sendable {
     /// Results come back in the caller's schema (`method: "push+pull"`).
     package let returnsSchemaForm: Bool
     package let label: String?
+    package let webhooks: SessionWebhooks
 
     /// - Parameters:
     ///   - definition: the params of `initiateSession`.
@@ -89,6 +90,7 @@ package final class SessionPlan: Sendable {
         allowsPassthrough = definition["passthrough_fields"]?.bool ?? false
         returnsSchemaForm = definition["method"]?.isString("push+pull") ?? false
         label = definition["label"]?.string
+        webhooks = SessionWebhooks(definition)
         schemas = try SchemaReader(
             provider: provider, mode: defaultUpsert, match: options.match,
             allowsPassthrough: allowsPassthrough, defaultSchema: defaultSchema, knownTypes: knownTypes,
@@ -108,6 +110,7 @@ package final class SessionPlan: Sendable {
         allowsPassthrough = plan.allowsPassthrough
         returnsSchemaForm = plan.returnsSchemaForm
         label = plan.label
+        webhooks = plan.webhooks
         var schemas = plan.schemas
         if options.match != plan.options.match {
             for place in schemas.indices {

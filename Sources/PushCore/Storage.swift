@@ -42,6 +42,15 @@ package enum Change: Equatable, Sendable {
     case ledger([LedgerRow])
     case errors([ErrorRow])
     case events([EventRow])
+    /// Calls of webhooks that are to be made; in the commit of what they tell.
+    case deliveries([DeliveryRow])
+    /// How far a delivery has come; of one that is gone nothing.
+    case deliveryProgressed(sequence: Int64, DeliveryProgress)
+    /// These deliveries are to be made again from their first attempt on; of one that is pending, the next attempt is due
+    /// at once. Of those that are gone nothing. Times are milliseconds of the wall clock.
+    case deliveriesReplayed([Int64], at: Int64)
+    /// What a session's webhooks are signed with, sealed; in the place of what was there.
+    case webhookSecrets(session: Identifier, [UInt8])
     /// Position of a named consumer: the sequence of the last event it acknowledged.
     case consumer(name: String, sequence: Int64, at: Int64)
     /// Inserts a plan whose records are still arriving under its sequence; a restart does not survive it.
@@ -55,6 +64,8 @@ package enum Change: Equatable, Sendable {
     case planDropped(sequence: Int64)
     /// Removes finished transfers and events that are older than their retention, at most `limit` transfers at a time.
     case trim(transfersBefore: Int64, eventsBefore: Int64, limit: Int)
+    /// Removes exchanges that ended before, and the oldest of those that are too many.
+    case trimExchanges(before: Int64)
     /// The states of these provider records are known now.
     case confirmed([ConfirmedRow])
     /// The states of these provider records are not known any more.
@@ -64,6 +75,9 @@ package enum Change: Equatable, Sendable {
     case credentialRemoved(AccountKey)
     /// Pairs that a caller brings along; an internal id that is remembered already keeps what it has unless `replacing`.
     case identities([LedgerRow], replacing: Bool)
+    /// Exchanges that have ended, in the order of their ends. One that only records of deleted sessions were for is
+    /// dropped.
+    case exchanges([ExchangeRow])
 }
 
 package struct LedgerScope: Hashable, Sendable {
@@ -94,9 +108,38 @@ package struct StoredState: Equatable, Sendable {
     /// Sequence of the oldest event that is still there; `lastEvent + 1` when there is none.
     package var oldestEvent: Int64 = 1
     package var consumers: [String: Int64] = [:]
+    package var lastDelivery: Int64 = 0
+    /// Deliveries that are not finished, in their order; of each endpoint so many as `StoreSettings` says.
+    package var pendingDeliveries = PendingDeliveries()
+    /// Sealed.
+    package var webhookSecrets: [Identifier: [UInt8]] = [:]
     /// Plans that are kept, oldest first.
     package var plans: [PlanAge] = []
     package var credentials: [CredentialRow] = []
+    /// Entries about unknown outcomes of records with an internal id that nobody has dealt with.
+    package var doubts: [StoredDoubt] = []
+
+    package struct StoredDoubt: Equatable, Sendable {
+        package var place: RecordPlace
+        package var transferID: Identifier
+        package var session: Identifier
+        /// Of the session, under which the transfer was accepted.
+        package var revision: Int32
+        package var internalID: String
+        package var schemaKey: String
+
+        package init(
+            place: RecordPlace, transferID: Identifier, session: Identifier, revision: Int32, internalID: String,
+            schemaKey: String
+        ) {
+            self.place = place
+            self.transferID = transferID
+            self.session = session
+            self.revision = revision
+            self.internalID = internalID
+            self.schemaKey = schemaKey
+        }
+    }
 
     package struct PlanAge: Equatable, Sendable {
         package var sequence: Int64
@@ -177,6 +220,14 @@ package enum Query: Equatable, Sendable {
     /// their entry. Cut at `bytes` of the outcomes' data, but never empty while there is one that was looked at: a search
     /// looks at a bounded stretch of the log and says in its answer how far it came.
     case events(after: Int64, filter: EventFilter, limit: Int, bytes: Int)
+    /// A delivery with what its payload is rendered from.
+    case delivery(sequence: Int64)
+    case deliveryByID(Identifier)
+    /// Deliveries that fit the filter from a sequence on, or with `isBackwards` down from it, at most `limit`. Looks at a
+    /// bounded stretch, and says in its answer where to go on.
+    case deliveries(DeliveryFilter, from: Int64, isBackwards: Bool, limit: Int)
+    /// Deliveries to an endpoint that are not finished, from a sequence on, in their order.
+    case pendingDeliveries(EndpointKey, from: Int64, limit: Int)
     case plan(id: Identifier)
     /// Top-level records `offset ..< offset + limit` of a plan with all below them. Cut at `bytes` of their contents, but
     /// never empty while there is one.
@@ -187,6 +238,18 @@ package enum Query: Equatable, Sendable {
     case holders(scope: LedgerScope, resource: String, ids: [String])
     /// Rows of the ledger in the order of resource and internal id, after a place, at most `limit`.
     case identities(scope: LedgerScope, resources: [String], after: IdentityPlace?, limit: Int)
+    /// All that is known of the record at a place.
+    case explained(RecordPlace)
+    /// The place of a top-level record.
+    case top(transfer: Int64, index: Int32)
+    /// The newest record that fits, before a place; looks at a bounded stretch.
+    case found(RecordSearch, before: RecordPlace?)
+    /// Exchanges that were for a record, in the order of their ends, after a sequence; looks at a bounded stretch of those
+    /// that ended between two times of the wall clock.
+    case exchanges(RecordPlace, AccountKey, since: Int64, until: Int64, after: Int64)
+    /// How many exchanges of an account have ended when, as far as that was at or after a time of the wall clock; looks
+    /// at a bounded stretch of the log after a sequence.
+    case exchangeCounts(AccountKey, since: Int64, after: Int64)
 }
 
 /// A place in the order of `Query.identities`.
@@ -243,6 +306,12 @@ package enum Answer: Equatable, Sendable {
     case unresolved([ErrorRow], isKnown: Bool, remaining: Int)
     /// `examinedThrough`: every event up to this sequence was looked at; `oldest` and `latest` of the log.
     case events([LoggedEvent], examinedThrough: Int64, oldest: Int64, latest: Int64)
+    case delivery(DeliveryContent?)
+    case deliveryByID(DeliveryRow?)
+    /// `next`: the sequence to go on from; nil when all were looked at.
+    case deliveries([DeliveryRow], next: Int64?)
+    /// `next`: as that of `deliveries`.
+    case pendingDeliveries([PendingDelivery], next: Int64?)
     /// A plan that is ready.
     case plan(PlanRow?)
     case planned([PlannedResult])
@@ -250,6 +319,13 @@ package enum Answer: Equatable, Sendable {
     /// By provider id.
     case holders([String: [String]])
     case identities([LedgerRow], isLast: Bool)
+    case explained(ExplainedRow?)
+    case top(RecordPlace?)
+    /// `next`: everything at and behind this place was looked at; nil: everything was.
+    case found(RecordPlace?, next: RecordPlace?)
+    /// `examinedThrough`: every exchange up to this sequence was looked at.
+    case exchanges([ExchangeRow], examinedThrough: Int64, isLast: Bool)
+    case exchangeCounts([ExchangeCount], examinedThrough: Int64, isLast: Bool)
 }
 
 package struct FinishedRecord: Equatable, Sendable {
@@ -269,6 +345,8 @@ package struct LoggedEvent: Equatable, Sendable {
     package var event: EventRow
     package var results: [ResultRow]
     package var error: ErrorRow?
+    /// Of `webhookFailed`.
+    package var delivery: DeliveryRow?
     /// Definition of the session revision that its transfer pinned.
     package var revision: Int32
 

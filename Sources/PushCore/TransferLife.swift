@@ -24,6 +24,8 @@ package struct TransferLife: Equatable, Sendable {
     package var touched: Int64?
     /// Its records were only looked at for examples.
     package var isSample = false
+    /// Nil when nobody is told by webhooks.
+    package var webhooks: WebhookRoutes?
 
     package init() {}
 }

@@ -23,6 +23,12 @@ package struct TransferTracker: Sendable {
         var finished: Int32 = 0
         var bytes: [Int32]
         var hasFailure = false
+
+        mutating func note(_ place: Int, _ size: Int32, isFailure: Bool) {
+            finished += 1
+            bytes[place] = size
+            if isFailure { hasFailure = true }
+        }
     }
 
     package init(_ row: TransferRow, finished: [FinishedRecord] = []) {
@@ -36,14 +42,15 @@ package struct TransferTracker: Sendable {
         sweptThrough = -1
     }
 
+    var isCancelled: Bool { row.life.cancelled != nil }
+
     package var isComplete: Bool { row.completed != nil }
 
     private mutating func note(index: Int32, bytes: Int32, kind: OutcomeKind) {
         let page = index / Self.pageRecords
         let size = min(Self.pageRecords, row.records - page * Self.pageRecords)
-        pages[page, default: Page(bytes: Array(repeating: 0, count: Int(size)))].finished += 1
-        pages[page]?.bytes[Int(index % Self.pageRecords)] = bytes + Self.rowBytes
-        if !kind.isWritten { pages[page]?.hasFailure = true }
+        pages[page, default: Page(bytes: Array(repeating: 0, count: Int(size)))].note(
+            Int(index % Self.pageRecords), bytes + Self.rowBytes, isFailure: !kind.isWritten)
     }
 
     /// Takes note of the end of a record of any level.

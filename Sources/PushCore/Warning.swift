@@ -15,6 +15,7 @@ package struct Warning: Equatable, Sendable {
         case recordDeleted = "record_deleted"
         case identityCollision = "identity_collision"
         case valueNotTaken = "value_not_taken"
+        case adopted
     }
 
     package var name: Name

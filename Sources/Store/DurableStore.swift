@@ -186,15 +186,20 @@ extension Change {
         case .ledger(let rows): rows.count * 2 * Self.rowBytes
         case .errors(let rows): rows.reduce(0) { $0 + $1.text.utf8.count + 2 * Self.rowBytes }
         case .events(let rows): rows.count * Self.rowBytes
+        case .deliveries(let rows): rows.reduce(0) { $0 + $1.endpoint.utf8.count + 2 * Self.rowBytes }
+        case .deliveriesReplayed(let sequences, _): sequences.count * Self.rowBytes
+        case .webhookSecrets(_, let sealed): sealed.count + Self.rowBytes
         case .planBegun, .planReady: 2 * Self.rowBytes
         case .planned(let rows): rows.reduce(0) { $0 + $1.content.count + 2 * Self.rowBytes }
         case .confirmed(let rows): rows.reduce(0) { $0 + $1.state.count + Self.rowBytes }
         case .unconfirmed(_, _, let ids): ids.count * Self.rowBytes / 2
         case .identities(let rows, _): rows.count * 2 * Self.rowBytes
+        case .exchanges(let rows): rows.count * 3 * Self.rowBytes
         case .credential(let row): row.sealed.count + 2 * Self.rowBytes
         case .credentialRemoved, .planApplied, .planDropped, .sessionDeleted, .transferAccepted, .transferSized,
             .transferCancelled,
-            .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim:
+            .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim, .trimExchanges,
+            .deliveryProgressed:
             Self.rowBytes
         }
     }

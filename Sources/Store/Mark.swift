@@ -8,6 +8,7 @@ enum Mark: String {
     case intent
     case error
     case event
+    case delivery
     /// Every event up to this one was removed for its age. Events of deleted sessions do not count: they leave no gap.
     case trimmedEvents = "trimmed_events"
 
@@ -49,6 +50,7 @@ enum Mark: String {
             case .intent: try database.integer("SELECT max(id) FROM intent", "find last intent")
             case .error: try database.integer("SELECT max(sequence) FROM error", "find last error")
             case .event: try database.integer("SELECT max(sequence) FROM event", "find last event")
+            case .delivery: try database.integer("SELECT max(sequence) FROM delivery", "find last delivery")
             case .storeID, .trimmedEvents: 0
             }
         return max(present, try read(database) ?? 0)

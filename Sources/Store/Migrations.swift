@@ -30,12 +30,52 @@ enum Migrations {
         }
     }
 
-    private static let all = [first, transferOptions, confirmedStates, plans, lives, credentials]
+    private static let all = [
+        first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, doubts, deliveryLines,
+        exchanges,
+    ]
+
+    /// What a start looks for among all errors: records of which nobody knows whether they were created.
+    private static let doubts = """
+        CREATE INDEX error_doubt ON error(sequence) WHERE code='outcome_unknown' AND resolved=0;
+        """
+
+    /// ended, duration: milliseconds. intent: 0 for reads. first, last: the lowest and the highest transfer of `places`
+    /// (`PlaceList`), 0 for none. Of an outcome, decision: `DecisionReason.text`, behind the sum and no part of it.
+    private static let exchanges = """
+        CREATE TABLE exchange(
+            sequence INTEGER PRIMARY KEY, account INTEGER NOT NULL, ended INTEGER NOT NULL, duration INTEGER NOT NULL,
+            operation TEXT NOT NULL, resource TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,
+            attempt INTEGER NOT NULL, intent INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+            places TEXT NOT NULL, status INTEGER, phase TEXT, reason TEXT NOT NULL, meaning INTEGER NOT NULL);
+        ALTER TABLE outcome ADD COLUMN decision TEXT;
+        """
 
     /// One an account. name: the operator's word for it; sealed: the value itself, under the gateway's key.
     private static let credentials = """
         CREATE TABLE credential(
             account INTEGER PRIMARY KEY, name TEXT, sealed BLOB NOT NULL, changed INTEGER NOT NULL);
+        """
+
+    /// Calls of webhooks. Columns from `event` on are those of the event log. due: 0 before the first attempt.
+    private static let deliveries = """
+        ALTER TABLE transfer_life ADD COLUMN webhooks BLOB NOT NULL DEFAULT x'';
+        CREATE TABLE delivery(
+            sequence INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, endpoint TEXT NOT NULL, concurrent INTEGER NOT NULL,
+            revision INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL, due INTEGER NOT NULL,
+            finished INTEGER, status INTEGER, reason TEXT, event INTEGER NOT NULL, time INTEGER NOT NULL,
+            kind INTEGER NOT NULL, session INTEGER NOT NULL, transfer INTEGER NOT NULL, first INTEGER NOT NULL,
+            past INTEGER NOT NULL, flags INTEGER NOT NULL, error INTEGER, counts TEXT);
+        CREATE INDEX delivery_pending ON delivery(sequence) WHERE state=0;
+        CREATE INDEX delivery_finished ON delivery(finished) WHERE state<>0;
+        CREATE INDEX delivery_transfer ON delivery(transfer);
+        CREATE INDEX delivery_session ON delivery(session);
+        CREATE TABLE webhook_secret(session INTEGER PRIMARY KEY, secrets BLOB NOT NULL);
+        """
+
+    /// What is pending for one endpoint of a session, in its order.
+    private static let deliveryLines = """
+        CREATE INDEX delivery_line ON delivery(session, endpoint, sequence) WHERE state=0;
         """
 
     /// What a push says about itself beside its session (K16): JSON text, empty for nothing.

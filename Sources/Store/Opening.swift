@@ -26,7 +26,7 @@ struct Opening {
             try Self.endHalfParts(database)
             try Self.endUnmadePlans(database)
         }
-        state = try database.snapshot { () throws(StoreFailure) in try Self.load(database) }
+        state = try database.snapshot { () throws(StoreFailure) in try Self.load(database, settings) }
     }
 
     /// Nobody was told about them. Their rows go in slices, the names that they hold (id, idempotency key) at once: the
@@ -85,7 +85,9 @@ struct Opening {
 
     // MARK: State
 
-    private static func load(_ database: Database) throws(StoreFailure) -> StoredState {
+    private static func load(
+        _ database: Database, _ settings: StoreSettings
+    ) throws(StoreFailure) -> StoredState {
         var state = StoredState()
         state.storeID = UInt64(bitPattern: try Mark.storeID.read(database) ?? 0)
         state.lastTransfer = try Mark.transfer.latest(database)
@@ -111,10 +113,23 @@ struct Opening {
             SELECT i.id, a.provider, a.name, i.resource, i.created, i.attempt, i.settled, i.plan
             FROM intent i JOIN account a ON a.number=i.account WHERE i.settled IS NULL ORDER BY i.id
             """, "load intents", IntentRow.read)
+        try Self.loadDeliveries(database, ceiling: settings.endpointDeliveries, into: &state)
         state.plans = try database.rows(
             "SELECT sequence, created FROM plan ORDER BY sequence", "load plans"
         ) { row throws(StoreFailure) in StoredState.PlanAge(sequence: row.integer(), created: row.integer()) }
         state.credentials = try database.rows(CredentialRow.select, "load credentials", CredentialRow.read)
+        state.doubts = try database.rows(
+            """
+            SELECT e.transfer, e.ordinal, t.id, s.id, t.revision, e.internal_id, e.schema_key
+            FROM error e INDEXED BY error_doubt JOIN session s ON s.number=e.session
+                JOIN transfer t ON t.sequence=e.transfer
+            WHERE e.code='outcome_unknown' AND e.resolved=0 AND e.internal_id IS NOT NULL ORDER BY e.sequence
+            """, "load doubts"
+        ) { row throws(StoreFailure) in
+            StoredState.StoredDoubt(
+                place: RecordPlace(transfer: row.integer(), ordinal: row.int32()), transferID: row.identifier(),
+                session: row.identifier(), revision: row.int32(), internalID: row.text(), schemaKey: row.text())
+        }
         let find = try database.statement("SELECT name, sequence FROM consumer", "load consumers")
         while try find.step() {
             var row = RowReader(find)
@@ -124,5 +139,22 @@ struct Opening {
         }
         find.reset()
         return state
+    }
+
+    private static func loadDeliveries(
+        _ database: Database, ceiling: Int, into state: inout StoredState
+    ) throws(StoreFailure) {
+        state.lastDelivery = try Mark.delivery.latest(database)
+        let find = try database.composed(
+            PendingDelivery.select + " WHERE d.state=0 ORDER BY d.sequence", "load deliveries")
+        while try find.step() {
+            var row = RowReader(find)
+            state.pendingDeliveries.add(try PendingDelivery.read(&row), ceiling: ceiling)
+        }
+        find.reset()
+        let secrets = try database.rows(
+            "SELECT s.id, w.secrets FROM webhook_secret w JOIN session s ON s.number=w.session", "load webhook secrets"
+        ) { row throws(StoreFailure) in (row.identifier(), row.bytes()) }
+        for (session, sealed) in secrets { state.webhookSecrets[session] = sealed }
     }
 }

@@ -52,10 +52,10 @@ extension Reader {
         // CROSS JOIN fixes the order of the loops: along the log.
         let find = try database.statement(
             """
-            SELECT e.sequence, e.time, e.kind, s.id, e.transfer, t.id, t.schema_key, e.first, e.past, e.flags, e.error,
-                e.counts, t.revision
-            FROM event e CROSS JOIN session s ON s.number=e.session CROSS JOIN transfer t ON t.sequence=e.transfer
-            WHERE e.sequence>?1 AND e.sequence<=?2 AND (?3 IS NULL OR e.session=?3)
+            SELECT e.sequence, e.time, e.kind, s.id, e.transfer, coalesce(t.id, zeroblob(12)),
+                coalesce(t.schema_key, ''), e.first, e.past, e.flags, e.error, e.counts, coalesce(t.revision, s.revision)
+            FROM event e CROSS JOIN session s ON s.number=e.session LEFT JOIN transfer t ON t.sequence=e.transfer
+            WHERE (e.transfer=0 OR t.sequence IS NOT NULL) AND e.sequence>?1 AND e.sequence<=?2 AND (?3 IS NULL OR e.session=?3)
                 AND (?4 IS NULL OR e.transfer=?4) AND (?5 >> e.kind & 1) ORDER BY e.sequence
             """, "read events")
         var binder = RowBinder(find)
@@ -75,7 +75,7 @@ extension Reader {
     }
 
     /// The event with what its payload is rendered from, and how many bytes of data that has.
-    private func complete(_ event: EventRow, _ revision: Int32) throws(StoreFailure) -> (LoggedEvent, bytes: Int) {
+    func complete(_ event: EventRow, _ revision: Int32) throws(StoreFailure) -> (LoggedEvent, bytes: Int) {
         var logged = LoggedEvent(event: event, revision: revision)
         switch event.kind {
         case .data:
@@ -89,7 +89,10 @@ extension Reader {
             find.bind(sequence)
             logged.error = try find.rows(ErrorRow.read).first
             return (logged, logged.error?.text.utf8.count ?? 0)
-        case .completed, .progress:
+        case .webhookFailed:
+            logged.delivery = try event.error.flatMap { sequence throws(StoreFailure) in try deliveryRow(sequence) }
+            return (logged, 0)
+        case .completed, .configuration, .progress:
             return (logged, 0)
         }
     }

@@ -65,6 +65,12 @@ final class Reader {
                 try retryable(of: transfer, after: after, selection, bytes: bytes)
             case .unresolved(let transfer, let index, let internalID, let limit):
                 try unresolved(of: transfer, index: index, internalID: internalID, limit: limit)
+            case .delivery(let sequence): .delivery(try delivery(sequence))
+            case .deliveryByID(let id): .deliveryByID(try deliveryRow(id: id))
+            case .deliveries(let filter, let from, let isBackwards, let limit):
+                try deliveries(filter, from: from, isBackwards: isBackwards, limit: limit)
+            case .pendingDeliveries(let key, let from, let limit):
+                try pendingDeliveries(key, from: from, limit: limit)
             case .plan(let id): .plan(try plan(id: id))
             case .planned(let sequence, let offset, let limit, let bytes):
                 .planned(try planned(of: sequence, from: offset, Allowance(rows: limit, bytes: bytes)))
@@ -75,6 +81,13 @@ final class Reader {
             case .holders(let scope, let resource, let ids): try holders(scope, resource, ids)
             case .identities(let scope, let resources, let after, let limit):
                 try identities(scope, resources, after: after, limit: limit)
+            case .explained(let place): .explained(try explained(place))
+            case .top(let transfer, let index): .top(try top(index, of: transfer))
+            case .found(let search, let before): try found(search, before: before)
+            case .exchanges(let place, let account, let since, let until, let after):
+                try exchanges(of: place, account, since: since, until: until, after: after)
+            case .exchangeCounts(let account, let since, let after):
+                try exchangeCounts(of: account, since: since, after: after)
             }
         }
     }

@@ -41,8 +41,11 @@ struct Removal {
     /// How far the tables were searched for rows of a session.
     private var searchedTransfers: Int64 = 0
     private var searchedEvents: Int64 = 0
+    private var searchedExchanges: Int64 = 0
     /// Events that are too old and did not fit into the slice of their `trim`.
     private var eventsBefore: Int64?
+    /// The same of exchanges.
+    private var exchangesBefore: Int64?
     /// The log could not be cut because a reader was at work: to be tried again after a while.
     private(set) var isBlocked = false
 
@@ -52,7 +55,7 @@ struct Removal {
         try next()
     }
 
-    var isPending: Bool { item != nil || eventsBefore != nil }
+    var isPending: Bool { item != nil || eventsBefore != nil || exchangesBefore != nil }
 
     /// Notes, inside the group under way, what is to be removed after it.
     mutating func add(_ kind: Kind, _ target: Int64) throws(StoreFailure) {
@@ -63,7 +66,7 @@ struct Removal {
     }
 
     private mutating func next() throws(StoreFailure) {
-        (item, searchedTransfers, searchedEvents, isBlocked) = (nil, 0, 0, false)
+        (item, searchedTransfers, searchedEvents, searchedExchanges, isBlocked) = (nil, 0, 0, 0, false)
         let find = try database.statement(
             "SELECT number, kind, target FROM removal ORDER BY number LIMIT 1", "find removal")
         defer { find.reset() }
@@ -82,6 +85,7 @@ struct Removal {
         try holdMarks()
         var budget = Budget(rows: settings.sliceRows, bytes: settings.sliceBytes)
         if let before = eventsBefore { try trimEvents(before: before, &budget) }
+        if let before = exchangesBefore { try trimExchanges(before: before, &budget) }
         if let item, try remove(item, &budget) {
             let done = try database.statement("DELETE FROM removal WHERE number=?1", "end removal")
             done.bind(item.number)
@@ -93,7 +97,7 @@ struct Removal {
 
     /// Numbers of rows that go are not given out again.
     private func holdMarks() throws(StoreFailure) {
-        for mark in [Mark.transfer, .intent, .error, .event] { try mark.hold(database) }
+        for mark in [Mark.transfer, .intent, .error, .event, .delivery] { try mark.hold(database) }
     }
 
     /// True when nothing is left of it.
@@ -189,6 +193,10 @@ struct Removal {
             "SELECT ordinal, length(content) FROM planned WHERE transfer=?1 ORDER BY ordinal",
             "DELETE FROM planned WHERE transfer=?1 AND ordinal<=?2"
         ),
+        (
+            "SELECT sequence, 0 FROM delivery WHERE transfer=?1 ORDER BY sequence",
+            "DELETE FROM delivery WHERE transfer=?1 AND sequence<=?2"
+        ),
     ]
 
     private func removeTransferRow(_ sequence: Int64) throws(StoreFailure) {
@@ -223,6 +231,11 @@ struct Removal {
             searchedTransfers = found
             budget.rows -= 1
         }
+        guard
+            try remove(
+                "SELECT sequence, 0 FROM delivery WHERE session=?1 ORDER BY sequence",
+                "DELETE FROM delivery WHERE session=?1 AND sequence<=?2", session, &budget)
+        else { return false }
         let lastEvent = try database.integer("SELECT max(sequence) FROM event", "find last event")
         while searchedEvents < lastEvent {
             guard windows > 0, !budget.isSpent else { return false }
@@ -233,6 +246,35 @@ struct Removal {
             try statement.run()
             budget.rows -= settings.sliceRows / 4 + database.changes
             searchedEvents = past
+        }
+        return try removeExchanges(&budget)
+    }
+
+    /// Exchanges that were for nothing but transfers that are gone.
+    private mutating func removeExchanges(_ budget: inout Budget) throws(StoreFailure) -> Bool {
+        let last = try database.integer("SELECT max(sequence) FROM exchange", "find last exchange")
+        while searchedExchanges < last {
+            guard !budget.isSpent else { return false }
+            let past = searchedExchanges + Int64(settings.sliceRows)
+            let find = try database.statement(
+                "SELECT sequence, places FROM exchange WHERE sequence>?1 AND sequence<=?2 AND last>0",
+                "find exchanges to remove")
+            find.bind(searchedExchanges, past)
+            let rows = try find.rows { row throws(StoreFailure) in
+                let found = (sequence: row.integer(), places: row.text())
+                try row.end()
+                return found
+            }
+            for row in rows {
+                let transfers = Set(PlaceList.ranges(row.places)?.map(\.transfer) ?? []).sorted()
+                if try ExchangeColumns.isWanted(transfers, database) { continue }
+                let delete = try database.statement("DELETE FROM exchange WHERE sequence=?1", "remove exchange")
+                delete.bind(row.sequence)
+                try delete.run()
+                budget.rows -= 1
+            }
+            budget.rows -= settings.sliceRows / 4 + rows.count / 4
+            searchedExchanges = past
         }
         return true
     }
@@ -274,6 +316,7 @@ struct Removal {
         var budget = Budget(rows: settings.sliceRows, bytes: settings.sliceBytes)
         try trimEvents(before: eventsBefore, &budget)
         try trimIntents(before: eventsBefore)
+        try trimDeliveries(before: eventsBefore)
         budget = Budget(rows: settings.sliceRows, bytes: settings.sliceBytes)
         try trimTransfers(before: transfersBefore, limit: limit, &budget)
     }
@@ -303,6 +346,36 @@ struct Removal {
         try delete.run()
     }
 
+    /// One slice inside the group under way; the rest follows between groups.
+    mutating func trimExchanges(before: Int64) throws(StoreFailure) {
+        var budget = Budget(rows: settings.sliceRows, bytes: settings.sliceBytes)
+        try trimExchanges(before: before, &budget)
+    }
+
+    private mutating func trimExchanges(before: Int64, _ budget: inout Budget) throws(StoreFailure) {
+        let latest = try database.integer("SELECT max(sequence) FROM exchange", "find last exchange")
+        let tooMany = latest - Int64(settings.exchangeLogBytes / ExchangeColumns.bytes)
+        let find = try database.statement(
+            "SELECT sequence, ended FROM exchange ORDER BY sequence", "find old exchanges")
+        var last: Int64?
+        exchangesBefore = nil
+        while try find.step() {
+            // The newest stays, for its number.
+            guard find.integer(0) < latest, find.integer(1) < before || find.integer(0) <= tooMany else { break }
+            if budget.isSpent {
+                exchangesBefore = before
+                break
+            }
+            last = find.integer(0)
+            budget.rows -= 1
+        }
+        find.reset()
+        guard let last else { return }
+        let delete = try database.statement("DELETE FROM exchange WHERE sequence<=?1", "remove old exchanges")
+        delete.bind(last)
+        try delete.run()
+    }
+
     /// Settled intents serve nobody but a look into the past. The newest stays, for its number.
     private func trimIntents(before: Int64) throws(StoreFailure) {
         let find = try database.statement(
@@ -325,7 +398,18 @@ struct Removal {
         try delete.run()
     }
 
-    /// Results outlive their events (K13), whatever the two limits are. Identifiers grow with the time of acceptance, so
+    /// Those that are finished are kept as long as events.
+    private func trimDeliveries(before: Int64) throws(StoreFailure) {
+        let delete = try database.statement(
+            """
+            DELETE FROM delivery WHERE sequence IN
+                (SELECT sequence FROM delivery WHERE state<>0 AND finished<?1 ORDER BY finished LIMIT ?2)
+            """, "remove old deliveries")
+        delete.bind(before, Int64(settings.sliceRows))
+        try delete.run()
+    }
+
+    /// Results outlive their events (K13) and the deliveries that are made of them, whatever the two limits are. Identifiers grow with the time of acceptance, so
     /// that their index leads to the oldest transfers; a transfer cannot have completed before it was accepted.
     private mutating func trimTransfers(before: Int64, limit: Int, _ budget: inout Budget) throws(StoreFailure) {
         let oldestEvent = try database.integer(
@@ -333,7 +417,8 @@ struct Removal {
             "find oldest event")
         let find = try database.statement(
             """
-            SELECT sequence FROM transfer WHERE id<?1 AND completed<?2 AND completed<?3 ORDER BY id LIMIT ?4
+            SELECT sequence FROM transfer t WHERE id<?1 AND completed<?2 AND completed<?3
+                AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.transfer=t.sequence AND d.state=0) ORDER BY id LIMIT ?4
             """, "find old transfers")
         var binder = RowBinder(find)
         binder.put(Identifier(high: UInt64(clamping: before) << 16, low: 0))

@@ -187,6 +187,13 @@ struct RowReader {
 
     mutating func bytes() -> [UInt8] { raw(SQLITE_BLOB) { [UInt8]($0) } }
 
+    mutating func optionalBytes() -> [UInt8]? {
+        column += 1
+        if isNothing() { return nil }
+        column -= 1
+        return bytes()
+    }
+
     /// Sums up a value that the caller does not want, and gives its size in bytes.
     mutating func size() -> Int { raw(SQLITE_BLOB) { $0.count } }
 

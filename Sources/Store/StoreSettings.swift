@@ -12,6 +12,10 @@ package struct StoreSettings: Equatable, Sendable {
     package var idleNanoseconds: UInt64 = 50_000_000
     /// Bytes of event log beyond which the oldest events go, whatever their age (K35).
     package var eventLogBytes = 256 << 20
+    /// Pending deliveries of one endpoint that a start reads at once.
+    package var endpointDeliveries = 1_000
+    /// Bytes of exchange log beyond which the oldest exchanges go, whatever their age.
+    package var exchangeLogBytes = 64 << 20
     /// Rows that a slice of a removal may take: the writer is away from the next group for that long.
     package var sliceRows = 1_000
     /// The same in bytes of data: removed data is overwritten, page by page (K1).

@@ -33,6 +33,11 @@ extension Writer {
             case .ledger(let rows): for row in rows { try save(row) }
             case .errors(let rows): for row in rows { try insert(row) }
             case .events(let rows): for row in rows { try insert(row) }
+            case .deliveries(let rows): for row in rows { try insert(row) }
+            case .deliveryProgressed(let sequence, let progress): try advance(delivery: sequence, progress)
+            case .deliveriesReplayed(let sequences, let time):
+                for sequence in sequences { try replay(delivery: sequence, at: time) }
+            case .webhookSecrets(let session, let sealed): try save(webhookSecrets: sealed, of: session)
             case .consumer(let name, let sequence, let time): try saveConsumer(name, sequence, at: time)
             case .planBegun(let row): try begin(row)
             case .planned(let rows): for row in rows { try insert(row) }
@@ -42,11 +47,15 @@ extension Writer {
             case .trim(let transfers, let events, let limit):
                 try removal.trim(transfersBefore: transfers, eventsBefore: events, limit: limit)
                 rows += settings.sliceRows
+            case .trimExchanges(let before):
+                try removal.trimExchanges(before: before)
+                rows += settings.sliceRows
             case .confirmed(let rows): for row in rows { try save(row) }
             case .unconfirmed(let account, let resource, let ids): try remove(confirmed: ids, of: resource, account)
             case .credential(let row): try save(row)
             case .credentialRemoved(let account): try remove(credentialOf: account)
             case .identities(let rows, let replaces): for row in rows { try insert(row, replacing: replaces) }
+            case .exchanges(let rows): for row in rows { try insert(row) }
             }
         }
     }
@@ -156,6 +165,7 @@ extension Writer {
             endedSessions.insert(session)
             try drop(plansOf: number)
             try removal.add(.session, number)
+            try deleteSecrets(of: number)
             let revisions = try database.statement("DELETE FROM session_revision WHERE session=?1", "delete revisions")
             revisions.bind(number)
             try revisions.run()
@@ -300,8 +310,10 @@ extension Writer {
 
     private func insert(_ row: OutcomeRow) throws(StoreFailure) {
         var binder = RowBinder(
-            try database.statement("INSERT INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "write outcome"))
+            try database.statement(
+                "INSERT INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", "write outcome"))
         row.put(into: &binder)
+        binder.put(row.decision?.text)
         try binder.run()
         rows += 1
     }

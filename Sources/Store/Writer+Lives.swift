@@ -8,7 +8,7 @@ extension Writer {
         guard life != TransferLife() else { return }
         var binder = RowBinder(
             try database.statement(
-                "INSERT INTO transfer_life VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)", "write life of transfer"))
+                "INSERT INTO transfer_life VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", "write life of transfer"))
         binder.put(sequence)
         life.put(into: &binder)
         try binder.run()
@@ -95,8 +95,12 @@ extension Writer {
     func replace(_ row: OutcomeRow) throws(StoreFailure) {
         var binder = RowBinder(
             try database.statement(
-                "REPLACE INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "replace outcome"))
+                """
+                REPLACE INTO outcome VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+                    coalesce(?10, (SELECT decision FROM outcome WHERE transfer=?1 AND ordinal=?2)))
+                """, "replace outcome"))
         row.put(into: &binder)
+        binder.put(row.decision?.text)
         try binder.run()
         rows += 1
     }
@@ -165,6 +169,7 @@ extension TransferLife {
         binder.put(parts.map(Int64.init))
         binder.put(touched)
         binder.put(isSample)
+        binder.put(webhooks?.text ?? [])
     }
 
     /// All columns are null when the transfer has no row of its life; `sample` comes first and tells.
@@ -176,5 +181,6 @@ extension TransferLife {
         if let origin, let id { retryOf = Origin(sequence: origin, id: id) }
         parts = row.optionalInteger().map { Int32(clamping: $0) }
         touched = row.optionalInteger()
+        webhooks = WebhookRoutes(text: row.optionalBytes() ?? [])
     }
 }

@@ -15,14 +15,8 @@ enum Call {
                 throw Exit.usage("The params are no JSON: \(error).")
             }
         }
-        var caller = try Caller(socket: options["socket"] ?? Paths.socket)
+        var caller = try Caller(options)
         defer { caller.close() }
-        if let path = options["token-file"] {
-            let token = String(decoding: try Paths.token(at: path), as: UTF8.self)
-            let answer = try caller.call(
-                "hello", ["client": ["name": "pushgate call"], "token": .string(token)])
-            if let error = answer["error"] { throw refused(error) }
-        }
         let timeout = try options.duration("timeout").map { Int32(clamping: $0 / 1_000_000) } ?? -1
         let answer = try caller.call(method, params, timeout: timeout)
         if let error = answer["error"] { throw refused(error) }
@@ -31,7 +25,7 @@ enum Call {
         }
     }
 
-    private static func refused(_ error: JSONView) -> Exit {
+    static func refused(_ error: JSONView) -> Exit {
         Terminal.write(String(decoding: error.compactText, as: UTF8.self) + "\n", to: 2)
         return .refused
     }

@@ -28,6 +28,17 @@ struct Caller {
         }
     }
 
+    /// A conversation that may begin, with the options `socket` and `token-file`.
+    ///
+    /// - Throws: `Exit`.
+    init(_ options: Options) throws {
+        try self.init(socket: options["socket"] ?? Paths.socket)
+        guard let path = options["token-file"] else { return }
+        let token = String(decoding: try Paths.token(at: path), as: UTF8.self)
+        let answer = try call("hello", ["client": ["name": "pushgate call"], "token": .string(token)])
+        if let error = answer["error"] { throw Call.refused(error) }
+    }
+
     func close() { Glibc.close(descriptor) }
 
     /// Sends one call and waits for its answer; notifications that come before it go to `notice`.

@@ -19,6 +19,11 @@ enum Help {
           pushgate serve [--listen unix:PATH] [--store FILE]   a gateway on a socket
           pushgate stdio [--store FILE] [--wait]               a gateway for the process that started it
           pushgate call METHOD [JSON] [--socket PATH]          one call from the shell; "-" reads the JSON from stdin
+          pushgate explain TRANSFER [INDEX|INTERNAL_ID] [--socket PATH] [--json]
+                                                               what became of a record, and why
+          pushgate providers list | show NAME | check FILE     what providers there are; a manifest; what one would send
+          pushgate webhooks list | replay [DELIVERY]           what became of webhooks; made again, one or those that
+                                                               failed: --session ID, --transfer ID, --state STATE
           pushgate demo [--keep]                               the main job, shown on the embedded provider
           pushgate help serve                                  all options of serve and stdio
           pushgate --version
@@ -29,6 +34,7 @@ enum Help {
           pushgate call ping
           pushgate call initiateSession '{"provider":"local","name":"crm","schema":[{"endgrate_type":"crm-contact"}]}'
           pushgate call rpc.discover
+          pushgate providers check my-crm.json
           printf '{"jsonrpc":"2.0","id":1,"method":"ping"}\\n' | pushgate stdio
 
         Exit codes
@@ -49,6 +55,8 @@ enum Help {
           --store FILE            default: $XDG_STATE_HOME/pushgate/store.db
           --key-file FILE         what is sealed in the store is sealed under this key: 64 hexadecimal digits, mode 0600.
                                   Default: FILE.key beside the store, made at the first start; keep a copy of it
+          --providers DIR         a folder of manifests, NAME.json each, of further providers, or of known ones in place
+                                  of what is built in; pushgate providers check FILE tells what is wrong with one
           --provider-origin NAME=URL
                                   where a provider is, if not where its manifest says; http: only here; repeatable
           --provider-allow ADDRESS[/BITS]
@@ -66,7 +74,10 @@ enum Help {
           --keep-transfers 30d    how long a completed transfer and its results are kept; never shorter than its events
           --keep-events 7d        how long events are kept; with a size, such as 256M, how large their log may grow.
                                   May be given twice, for both
-          --wait                  stdio: at the end of input, run accepted transfers to their end
+          --webhook-allow CIDR    lets webhooks go to addresses that are not public, such as 127.0.0.0/8, and there also
+                                  without TLS; repeatable
+          --webhook-retries LIST  waits between the attempts of a webhook. Default: 5s,5m,30m,2h,5h,10h,10h
+          --wait                  stdio: at the end of input, run accepted transfers to their end, and call their webhooks
           --socket PATH           stdio: where a gateway that holds the store listens, if not beside the store
 
         Ceilings (sizes take K, M, G; durations ms, s, m, h, d)
@@ -77,6 +88,7 @@ enum Help {
           --max-in-flight 256               --max-reply-line 1000000   --inbound-memory 48M
           --event-pause 64K                 --max-event-payload 48K    --outbound-memory 24M
           --reply-pause 8M                  --min-free-space 64M       --parts-time 24h
+          --max-endpoint-deliveries 1000
 
         """
 }

@@ -16,6 +16,10 @@ enum Main {
             case "stdio": try Stdio.run(try Options(arguments, allowing: Options.serving + ["wait", "socket"]))
             case "call":
                 try Call.run(try Options(arguments, allowing: ["socket", "timeout", "token-file"], operands: 2))
+            case "explain":
+                try Explain.run(try Options(arguments, allowing: ["socket", "token-file", "json"], operands: 2))
+            case "providers": try ProviderCommand.run(try Options(arguments, allowing: ["providers"], operands: 2))
+            case "webhooks": try Webhooks.run(try Options(arguments, allowing: Webhooks.options, operands: 2))
             case "demo": try Demo.run(try Options(arguments, allowing: ["keep"]))
             case "--version", "version": Terminal.write(Help.version + "\n")
             case "--help", "-h", "help": Terminal.write(Help.text(arguments.first))

@@ -1,19 +1,22 @@
 import Gateway
 import Glibc
+import HTTPClient
+import PushCore
 
 /// The command line after the command: `--name value`, `--name=value`, switches, operands.
 struct Options {
     /// Options that every way of serving takes.
     static let serving = [
-        "store", "key-file", "credential", "provider-origin", "provider-allow", "local", "allow-uid", "allow-gid",
+        "store", "key-file", "credential", "providers", "provider-origin", "provider-allow", "local", "allow-uid",
+        "allow-gid",
         "token-file", "drain", "log",
         "max-connections",
         "max-connections-per-user", "max-line", "max-depth", "max-batch", "max-in-flight", "max-subscriptions",
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
         "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time", "keep-transfers",
-        "keep-events",
+        "keep-events", "webhook-allow", "webhook-retries", "max-endpoint-deliveries",
     ]
-    private static let switches: Set<String> = ["wait", "keep"]
+    private static let switches: Set<String> = ["wait", "keep", "json"]
 
     private var values: [String: [String]] = [:]
     private(set) var operands: [String] = []
@@ -92,6 +95,7 @@ struct Options {
             store: store, localDirectory: self["local"] ?? Paths.folder(of: store) + "/local")
         configuration.keyFile = self["key-file"]
         configuration.credentials = try CredentialOptions.sources(all("credential"))
+        configuration.manifestDirectory = self["providers"]
         for text in all("provider-origin") where !configuration.providers.take(origin: text) {
             throw Exit.usage(
                 "--provider-origin takes NAME=URL, such as hubspot=https://api.hubapi.com, not \"\(text)\".")
@@ -101,6 +105,7 @@ struct Options {
         }
         try readCeilings(into: &configuration.ceilings)
         try readRetention(into: &configuration.retention)
+        try readWebhooks(into: &configuration.webhooks)
         if let time = try duration("drain") { configuration.drainTime = time }
         configuration.allowedUsers = Set(try ids("allow-uid"))
         configuration.allowedGroups = Set(try ids("allow-gid"))
@@ -124,6 +129,28 @@ struct Options {
                 retention.events = try milliseconds("keep-events", try duration("keep-events", text))
             }
         }
+    }
+
+    private func readWebhooks(into webhooks: inout WebhookConfiguration) throws {
+        webhooks.allowed = try all("webhook-allow").map { text in
+            guard let range = AddressRange(text) else {
+                throw Exit.usage(
+                    "--webhook-allow takes an address or a range such as 10.0.0.0/8 or fd00::/8, not \"\(text)\".")
+            }
+            return range
+        }
+        if let count = try size("max-endpoint-deliveries") {
+            guard count > 0 else { throw Exit.usage("--max-endpoint-deliveries must be at least 1.") }
+            webhooks.endpointDeliveries = count
+        }
+        guard let text = self["webhook-retries"] else { return }
+        let waits = try text.split(separator: ",", omittingEmptySubsequences: false).map {
+            Int64(try duration("webhook-retries", String($0)) / 1_000_000)
+        }
+        guard waits.count <= 32, waits.allSatisfy({ (1...DeliverySchedule.longestWait).contains($0) }) else {
+            throw Exit.usage("--webhook-retries takes 1 to 32 durations of 1ms to 24h, such as 5s,5m,30m.")
+        }
+        webhooks.schedule = DeliverySchedule(waits: waits)
     }
 
     private func milliseconds(_ name: String, _ nanoseconds: UInt64) throws -> Int64 {

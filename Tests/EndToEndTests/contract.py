@@ -28,7 +28,7 @@ class Failure(Exception):
 class Coverage:
     """What was seen."""
 
-    KINDS = ("methods", "errors", "notifications", "events")
+    KINDS = ("methods", "errors", "notifications", "events", "webhooks")
 
     def __init__(self):
         for kind in self.KINDS:
@@ -67,10 +67,18 @@ class Contract:
         self.to_client = {
             entry["name"] for entry in self.document["x-notifications"] if entry["x-direction"] == "to-client"
         }
+        self.webhooks = {
+            entry["name"]: self.validator(entry["payload"] or self.result_of("getConfiguration"), self.closed)
+            for entry in self.document["x-webhooks"]
+        }
         self.event = self.validator({"$ref": SCHEMA_REF + "Event"}, self.closed)
         self.error_data = self.validator({"$ref": SCHEMA_REF + "ErrorData"}, self.closed)
         types = next(entry for entry in self.document["x-notifications"] if entry["name"] == "event")["params"]
         self.event_types = set(next(param for param in types if param["name"] == "type")["schema"]["enum"])
+
+    def result_of(self, name):
+        method = next(method for method in self.document["methods"] if method["name"] == name)
+        return closed(method["result"]["schema"])
 
     @staticmethod
     def validator(schema, components):
@@ -140,6 +148,16 @@ class Contract:
         entry = {key: value for key, value in params.items() if key != "subscription"}
         return self.first_error(self.event, entry, "event")
 
+    def check_webhook(self, body, coverage):
+        """What is wrong with the body of a webhook, or None."""
+        body = dict(body)
+        if not isinstance(body.pop("metadata", None), dict):
+            return "a webhook carries metadata"
+        kind = next((kind for member, kind in (("pk", "error"), ("transfer_data", "data"), ("schemas", "configuration"))
+                     if member in body), "completed")
+        coverage.webhooks.add(kind)
+        return self.first_error(self.webhooks[kind], body, f"the {kind} webhook")
+
     # MARK: All of them
 
     def check_folder(self, folder, coverage):
@@ -153,7 +171,7 @@ class Contract:
         names = {entry["name"] for entry in self.codes.values()}
         wanted = {
             "methods": set(self.methods), "errors": names - reserved - set(CANNOT_BE_SHOWN),
-            "notifications": self.to_client, "events": self.event_types,
+            "notifications": self.to_client, "events": self.event_types, "webhooks": set(self.webhooks),
         }
         for kind, expected in wanted.items():
             for name in sorted(expected - getattr(coverage, kind)):

@@ -5,6 +5,7 @@ what the results are held against.
     hubspot.py [SCENE …]
 """
 
+import json
 import sys
 
 from hubspot_house import SCHEMAS, Account, House, Wrong, expect, same
@@ -236,6 +237,51 @@ def many(house, peer):
         same(len(account.effects("linked")), 250, "links")
 
 
+def counted(account, peer, items, kind=CONTACT, session=None, **members):
+    """Plans, applies, and holds the calls that the vendor saw against those that the plan said."""
+    plan = peer.call("planTransfer", {"session_id": session or account.session, "endgrate_type": kind,
+                                      "transfer_data": items, **members})
+    before = len(account.calls())
+    rows = account.rows(peer.call("pushTransfer", plan_id=plan["plan_id"])["transfer_id"])
+    seen = account.calls()[before:]
+    same(len(seen), plan["calls"], "calls that the plan said, of %s" % [name for name, _ in seen])
+    return rows, [name for name, _ in seen], plan
+
+
+def planned_calls(house, peer):
+    """A plan counts the calls that applying it takes; a record is searched for by a weaker key only if no stronger one
+    has settled who it is."""
+    account = Account(house, peer)
+    items = [person("p%03d" % number) for number in range(250)]
+    for item in items:
+        number = int(item["internal_id"][1:])
+        item["associations"] = {COMPANY: [{"internal_id": "c%d" % number, "data": {
+            "name": "Company %d" % number, "domain": "c%d.example" % number}}]}
+    thrifty = account.open("by-mail", match=["email"])
+    narrow = account.open("by-domain", match=["domain"])
+    rows, names, _ = counted(account, peer, [item["associations"][COMPANY][0] for item in items[:40]], COMPANY, narrow)
+    same({row["outcome"] for row in rows}, {"created"}, "companies")
+    same(names, ["search"] * names.count("search") + ["batch.create"], "calls for new companies")
+    rows, names, plan = counted(account, peer, items, session=thrifty)
+    same({row["outcome"] for row in rows}, {"created"}, "contacts")
+    same([names.count(name) for name in ("batch.create", "associations.batch_default")], [6, 3], "per 100 contacts, and per 100 companies")
+    same([row["resource"] for row in plan["calls_by_resource"]], ["companies", "contacts"], "resources")
+    # All of them are known by their e-mail: neither phone nor name is searched for.
+    fresh = account.open("fresh", namespace="other")
+    changed = [person("p%03d" % number, data={"city": "Rome", "phone": "+1 555 111 %04d" % number}) for number in range(150)]
+    rows, names, _ = counted(account, peer, changed, session=fresh)
+    same({row["outcome"] for row in rows}, {"updated"}, "contacts that are there")
+    same(names, ["batch.read", "batch.update", "batch.read"] * 2, "calls for known contacts")
+    # By phone, by name, and not at all.
+    mixed = [{"data": {"phone": "+1 555 111 %04d" % number, "city": "Oslo"}} for number in range(20)]
+    mixed += [{"data": {"first_name": "Nobody", "last_name": "Known %d" % number, "city": "Oslo"}} for number in range(20)]
+    rows, names, _ = counted(account, peer, mixed, session=fresh)
+    same([row["outcome"] for row in rows], ["updated"] * 20 + ["created"] * 20, "mixed")
+    account.push(CONTACT, items, thrifty, freshness="ledger")
+    _, names, _ = counted(account, peer, items, session=thrifty, freshness="ledger")
+    same(names, [], "an identical push under the ledger")
+
+
 def token(house, peer):
     """A wrong token is no fault of a record; the right one is never told."""
     account = Account(house, peer)
@@ -249,8 +295,68 @@ def token(house, peer):
     expect(account.token not in house.gateway.log(), "the token is in the log")
 
 
+def refused(code, peer, method, **params):
+    try:
+        peer.call(method, params)
+    except Refused as refused:
+        same(refused.error["code"], code, method)
+        return refused.error
+    raise Wrong("%s is not refused" % method)
+
+
+def named_by_provider(house, peer):
+    """Without `account` a session is one of the account that its credentials lead to, and stays one of it."""
+    account, other = Account(house, peer), Account(house, peer)
+    mine = {"provider": "hubspot", "schema": SCHEMAS, "credentials": {"token": account.token}}
+
+    def shown(session):
+        return [(entry["account"], entry["configured"]) for entry in peer.call("listSessions", limit=1000)["sessions"]
+                if entry["session_id"] == session]
+
+    first = peer.call("initiateSession", mine)["session_id"]
+    same(shown(first), [(str(account.number), True)], "who it is")
+    row, = account.push(CONTACT, [person("ann")], first)
+    second = peer.call("initiateSession", dict(mine, name="cron"))["session_id"]
+    again, = account.push(CONTACT, [person("ann")], second)
+    same((again["id"], again["outcome"]), (row["id"], "unchanged"), "what the account remembers")
+    # With no credentials nobody knows the account, and nothing is pushed.
+    late = peer.call("initiateSession", {"provider": "hubspot", "name": "late", "schema": SCHEMAS})["session_id"]
+    same(shown(late), [(None, False)], "an account that nobody knows")
+    refused(1302, peer, "pushTransfer", session_id=late, endgrate_type=CONTACT, transfer_data=[person("ann")])
+    refused(1302, peer, "importIdentities", session_id=late, endgrate_type=CONTACT,
+            identities=[{"internal_id": "ann", "id": row["id"]}])
+    refused(1302, peer, "planTransfer", session_id=late, endgrate_type=CONTACT, transfer_data=[person("ann")])
+    refused(-32602, peer, "updateSession", session_id=late, credentials={"token": "pat-wrong"})
+    refused(-32602, peer, "initiateSession", **dict(mine, credentials={"token": "pat-wrong"}))
+    same(shown(late), [(None, False)], "after credentials that are refused")
+    house.simulator.control("POST", "/listening", {"open": False})
+    try:
+        refused(1005, peer, "initiateSession", **dict(mine, name="unheard"))
+        refused(1005, peer, "updateSession", session_id=late, credentials={"token": account.token})
+        # A session that is known needs no provider to be found again.
+        same(peer.call("initiateSession", dict(mine, name="cron"))["created"], False, "a known session")
+    finally:
+        house.simulator.control("POST", "/listening", {"open": True})
+    same(peer.call("updateSession", session_id=late, credentials={"token": account.token})["changed"], ["account"],
+         "what has changed")
+    same(shown(late), [(str(account.number), True)], "with credentials")
+    again, = account.push(CONTACT, [person("ann")], late)
+    same(again["id"], row["id"], "what the account remembers")
+    # Those of another account are refused: what is remembered here is of no use there.
+    problem = refused(-32602, peer, "updateSession", session_id=late, credentials={"token": other.token})
+    expect(str(other.number) in json.dumps(problem), "the other account is not named")
+    refused(-32602, peer, "initiateSession", **dict(mine, name="cron", credentials={"token": other.token}))
+    refused(-32602, peer, "initiateSession", **dict(mine, account="?x"))
+    elsewhere = peer.call("initiateSession", dict(mine, credentials={"token": other.token}))["session_id"]
+    row, = other.push(CONTACT, [person("ann")], elsewhere)
+    same((row["outcome"], shown(elsewhere)), ("created", [(str(other.number), True)]), "another account")
+    same(sorted(len(each.state("contacts")) for each in (account, other)), [1, 1], "records of each account")
+    log = house.gateway.log()
+    expect(account.token not in log and "pat-wrong" not in log, "a token is in the log")
+
+
 SCENES = [published_page, whole_data, by_id, contact_keys, second_address, company_keys, ambiguous, without_upsert,
-          empty_data, forms, clearing, unchanged, bad_record, many, token]
+          empty_data, forms, clearing, unchanged, bad_record, many, planned_calls, named_by_provider, token]
 
 
 def main(names):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sqlite3
 import subprocess
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from contract import Failure
 from gateway import Gateway
+from receiver import Receiver
 from transcript import decode, encode, escaped_bytes, fill, match_message, repeated, shown
 
 # Seconds that an expected message may take. It is long because only a play that fails waits for it.
@@ -45,6 +47,10 @@ class Play:
         self.connections = {}
         self.exit_expected = False
         names = [line.words[1] for line in self.lines if line.kind == "stage" and line.words[0] == "connection"]
+        self.receiver = Receiver() if any(line.kind == "to-webhook" or "$hook" in line.text for line in lines) else None
+        self.webhook = None
+        if self.receiver:
+            self.bound["hook"] = self.receiver.address
         self.gateway = Gateway(binary, folder, self.options(folder), over, is_shared=bool(names))
         self.name = names[0] if names and self.first_stage_is_connection() else "main"
 
@@ -89,6 +95,8 @@ class Play:
             error.args = (f"{error}\n{words}" if words else str(error),)
         self.gateway.kill()
         self.gateway.log.close()
+        if self.receiver:
+            self.receiver.close()
 
     def run(self):
         try:
@@ -99,11 +107,18 @@ class Play:
                     continue
                 self.settle()
                 self.line = line.number
-                if line.kind == "send":
+                if line.kind != "from-webhook":
+                    self.answer_webhook("200")
+                if line.kind == "to-webhook":
+                    self.expect_webhook(line)
+                elif line.kind == "from-webhook":
+                    self.answer_webhook(line.text)
+                elif line.kind == "send":
                     self.send((fill(line, self.bound) + "\n").encode("utf-8"))
                 else:
                     self.stage(line)
             self.settle()
+            self.answer_webhook("200")
             self.end()
         except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:
             raise Failure(self.line, str(error)) from None
@@ -216,6 +231,37 @@ class Play:
                 raise Failure(self.line, f"expected exit code {code}, came {found}")
         self.exit_expected = True
 
+    # MARK: Webhooks
+
+    def expect_webhook(self, line):
+        """Takes the next call of a webhook; it is answered by the next line, or with 200."""
+        call = self.receiver.take(PATIENCE)
+        if call is None:
+            raise Failure(line.number, f"no webhook came in {PATIENCE:.0f} s")
+        self.webhook = call
+        body = decode(call.body.decode("utf-8"))
+        fault = call.fault(self.secrets()) or self.contract.check_webhook(plain(body), self.coverage)
+        if not fault and call.path != line.path:
+            fault = f"the webhook goes to {call.path}"
+        if not fault:
+            bound, fault = match_message(line.value, body, self.bound)
+        if fault:
+            raise Failure(line.number, f"{fault}\n    came {call.path} {shown(body)}")
+        self.bound = bound
+        self.bound["webhook_id"] = call.headers["webhook-id"]
+
+    def answer_webhook(self, text):
+        """STATUS, and perhaps a header `name: value`; or `nothing`, and the connection ends; or `unanswered`."""
+        if self.webhook and text != "unanswered":
+            status, _, header = text.partition(" ")
+            self.webhook.answer(status, header)
+        self.webhook = None
+
+    def secrets(self):
+        """What was told to the transcript: a signature by one of them is good."""
+        return [value for value in self.bound.values() if isinstance(value, str) and value.startswith("whsec_")] + \
+            [found for line in self.lines if line.kind == "send" for found in re.findall(r"whsec_[A-Za-z0-9+/=]+", line.text)]
+
     # MARK: Gateway to client
 
     def receive(self, connection, timeout):
@@ -324,6 +370,10 @@ class Play:
     def end(self):
         for connection in self.connections.values():
             self.fence(connection)
+        if self.receiver:
+            call = self.receiver.take(0)
+            if call:
+                raise Failure(self.line, f"a webhook came that was not expected: {call.path} {call.body[:400]!r}")
         if self.exit_expected:
             return
         for code in self.gateway.end():

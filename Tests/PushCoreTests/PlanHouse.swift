@@ -218,9 +218,8 @@ struct PlanHouse {
                                 providerID: $0.providerID)
                         }
                     }
-                    var record = PreparedRecord(row, plan: plan, disablesUpsert: false, children: done)
-                    record.planned = planned[row.place]?.mark
-                    return record
+                    return PreparedRecord(
+                        row, plan: plan, disablesUpsert: false, children: done, planned: planned[row.place]?.mark)
                 }
                 effects += machine.handle(
                     .admitted(account, transfer: sequence, records, isLast: part.isLast, moreFollow: false),

@@ -46,6 +46,7 @@ import Testing
         try walk.restart()
         try walk.deletion()
         try walk.cancelling()
+        try walk.lookedForAgain()
         let missing = RecordMachine.table.filter { !walk.taken.contains($0) }
         #expect(missing.map { "\($0.from) \($0.input)" } == [])
     }
@@ -177,6 +178,27 @@ private struct Walk {
         try tell(.recovered(intent, stored, [record(1)]), [place(1): [.recovered]])
         guard case .write(_, _, let request)? = effects.last else { throw Nothing() }
         #expect(request.key == "4", "the same request under the same key")
+    }
+
+    /// The answer to a create is lost, it is not found, and it is created anew under another intent.
+    mutating func lookedForAgain() throws {
+        try begin()
+        let one = place(1)
+        let plan = try Scene.plan(provider: Scene.provider(recoveryClass: .searchable))
+        let record = PreparedRecord(
+            Scene.row(#"{"email":"a@example.org"}"#, transfer: 1), plan: plan, disablesUpsert: false)
+        try tell(.accepted(Scene.transfer(1, records: 1), records: [record]), [one: [.planned]])
+        try tell(.lookedUp(batch: batch, .answered(LookupAnswer())), [one: [.decidedToWrite]])
+        try tell(.committed(token), [one: [.intentCommitted]])
+        try tell(.written(batch: batch, .unknown("lost")), [one: [.outcomeUnknown]])
+        try tell(.woke(Scene.account), [one: []])
+        try tell(.lookedUp(batch: batch, .answered(LookupAnswer())), [one: [.decidedAnew]])
+        #expect(
+            !effects.contains { if case .write = $0 { true } else { false } },
+            "nothing leaves before its new intent is kept")
+        try tell(.committed(token), [one: [.intentCommitted]])
+        guard case .write(_, _, let request)? = effects.last else { throw Nothing() }
+        #expect(request.key == "2", "another intent")
     }
 
     mutating func deletion() throws {

@@ -29,6 +29,8 @@ struct SimulatedHouse {
     /// Requests that the provider would have refused.
     private(set) var complaints: [String] = []
     private(set) var trace: [String] = []
+    private(set) var mostWritesUnderWay = 0
+    private(set) var writes = 0
     /// Of all requests: these many in a hundred are lost before or after their effect.
     let lossPercent: UInt64
 
@@ -37,11 +39,20 @@ struct SimulatedHouse {
         MatchRule(field: "full_name", kind: .name),
     ]
 
-    init(seed: UInt64, lossPercent: UInt64) throws {
+    private let description: ProviderDescription
+    /// How long after the gateway gave up a write may still be done.
+    private let latenessMilliseconds: UInt64
+
+    /// - Parameter adjust: how the provider differs from a keyed one that takes all in one write.
+    init(
+        seed: UInt64, lossPercent: UInt64, adoptsCreates: Bool = false, latenessMilliseconds: UInt64 = 0,
+        adjust: (inout ProviderDescription) -> Void = { _ in }
+    ) throws {
         random = Seeded(seed)
         self.lossPercent = lossPercent
-        let fields = ["email", "phone", "full_name", "version"].map { ResourceDescription.Field(name: $0) }
-        let provider = ProviderDescription(
+        self.latenessMilliseconds = latenessMilliseconds
+        let fields = ["email", "phone", "full_name", "version", "bad"].map { ResourceDescription.Field(name: $0) }
+        var provider = ProviderDescription(
             name: "sim", displayName: "Simulated", recoveryClass: .keyed,
             resources: [
                 ResourceDescription(
@@ -51,9 +62,13 @@ struct SimulatedHouse {
                     name: "companies", endgrateType: "crm-company", displayName: "Companies",
                     fields: [ResourceDescription.Field(name: "name"), ResourceDescription.Field(name: "version")]),
             ], readBatch: 5, writeBatch: 5)
+        provider.adoptsCreates = adoptsCreates
+        adjust(&provider)
+        description = provider
+        self.provider.recognisesRepeats = provider.recoveryClass == .keyed
         let definition = #"""
             {"schema":[{"endgrate_type":"crm-contact","type":"object","properties":{"email":{"type":"string"},
-            "phone":{"type":"string"},"full_name":{"type":"string"},"version":{"type":"number"}}},
+            "phone":{"type":"string"},"full_name":{"type":"string"},"version":{"type":"number"},"bad":{"type":"boolean"}}},
             {"endgrate_type":"crm-company","type":"object","properties":{"name":{"type":"string"},"version":{"type":"number"}}}]}
             """#
         plan = try SessionPlan(
@@ -91,13 +106,16 @@ struct SimulatedHouse {
         case .readHolders(let batch, let scope, let resource, let ids):
             answers.append(.holdersRead(batch: batch, store.holders(scope, resource, ids)))
         case .lookUp(let batch, _, let request):
-            if request.ids.count + request.searches.count > 5 { complaints.append("a read of more than it takes") }
+            if request.ids.count + request.searches.count > description.readBatch {
+                complaints.append("a read of more than it takes")
+            }
             let rules = plan.schemas.first { $0.resource.name == request.resource }?.resource.matchRules ?? []
             let isLost = chance(100) < lossPercent
             answers.append(
-                .lookedUp(batch: batch, isLost ? .notSent("lost") : .answered(provider.read(request, rules))))
+                .lookedUp(
+                    batch: batch, isLost ? .notSent("lost") : .answered(provider.read(request, rules, at: time))))
         case .write(let batch, _, let request): write(batch, request)
-        case .link: complaints.append("links apart from a record")
+        case .link(let batch, _, let request): link(batch, request)
         case .commit(let changes, let token): commits.append((changes, token))
         case .wake(let account, let at): wakes.append((account, at))
         case .published(let rows): published += rows
@@ -107,17 +125,45 @@ struct SimulatedHouse {
 
     private mutating func write(_ batch: Int64, _ request: WriteRequest) {
         trace.append("write \(request.key) \(request.items.map { $0.target ?? "new" })")
-        guard chance(100) < lossPercent else {
-            answers.append(.written(batch: batch, .answered(provider.write(request))))
+        let underWay = answers.count { if case .written = $0 { true } else { false } }
+        mostWritesUnderWay = max(mostWritesUnderWay, underWay + 1)
+        if description.splitsWrites && Set(request.items.map { $0.target == nil }).count > 1 {
+            complaints.append("creates and updates in one write")
+        }
+        if description.linksAfter && request.items.contains(where: { !$0.links.isEmpty }) {
+            complaints.append("links in a write")
+        }
+        writes += 1
+        if description.partial == .allOrNothing, request.items.contains(where: \.isBad) {
+            let failure = Failure(.upstream, .refusedUpstream, "somebody is bad")
+            answers.append(
+                .written(batch: batch, request.items.count > 1 ? .refusedTogether(failure) : .refused(failure)))
             return
         }
-        switch chance(3) {
+        guard chance(100) < lossPercent else {
+            answers.append(.written(batch: batch, .answered(provider.write(request, at: time))))
+            return
+        }
+        switch chance(latenessMilliseconds > 0 ? 4 : 3) {
         case 0: answers.append(.written(batch: batch, .notSent("refused")))
         case 1: answers.append(.written(batch: batch, .unknown("lost request")))
-        default:
-            _ = provider.write(request)
+        case 2:
+            _ = provider.write(request, at: time)
             answers.append(.written(batch: batch, .unknown("lost answer")))
+        default:
+            let due = time + chance(latenessMilliseconds) * 1_000_000
+            provider.writeLate(request, at: due)
+            answers.append(.written(batch: batch, .unknown("done after we gave up")))
         }
+    }
+
+    private mutating func link(_ batch: Int64, _ request: LinkRequest) {
+        trace.append("link \(request.key) \(request.items.map(\.id))")
+        if !description.linksAfter { complaints.append("links apart from a record") }
+        if request.items.contains(where: { $0.links.isEmpty }) { complaints.append("a request for no link") }
+        let isLost = chance(100) < lossPercent
+        if !isLost || chance(2) == 0 { provider.link(request) }
+        answers.append(.linked(batch: batch, isLost ? .unknown("lost") : .answered([:])))
     }
 
     private func prepare(_ rows: [ResultRow], _ transfer: Int64) -> [PreparedRecord] {
@@ -161,6 +207,7 @@ struct SimulatedHouse {
         machine = PushMachine(
             lastIntent: store.intents.keys.max() ?? 0, lastError: store.errors.last?.sequence ?? 0,
             lastEvent: store.events.last?.sequence ?? 0)
+        tell(.inDoubt(store.doubts(plan)))
         for row in store.openTransfers {
             tell(.resumed(row, finished: store.finished(row.sequence, from: row.published)))
         }

@@ -11,11 +11,33 @@ struct SimulatedProvider {
 
     private(set) var records: [String: [String: Stored]] = [:]
     private var answers: [String: WriteAnswer] = [:]
+    /// Writes that are done after their client gave up, by the time when they are.
+    private var late: [(time: UInt64, request: WriteRequest)] = []
+    var recognisesRepeats = true
     private var nextID = 100
     private(set) var creates = 0
 
-    mutating func write(_ request: WriteRequest) -> WriteAnswer {
-        if let known = answers[request.key] { return known }
+    mutating func writeLate(_ request: WriteRequest, at time: UInt64) { late.append((time, request)) }
+
+    private mutating func catchUp(_ time: UInt64) {
+        let due = late.filter { $0.time <= time }
+        late.removeAll { $0.time <= time }
+        for (_, request) in due { _ = carryOut(request) }
+    }
+
+    mutating func link(_ request: LinkRequest) {
+        for item in request.items {
+            records[request.resource]?[item.id]?.links.formUnion(item.links)
+        }
+    }
+
+    mutating func write(_ request: WriteRequest, at time: UInt64 = 0) -> WriteAnswer {
+        catchUp(time)
+        return carryOut(request)
+    }
+
+    private mutating func carryOut(_ request: WriteRequest) -> WriteAnswer {
+        if recognisesRepeats, let known = answers[request.key] { return known }
         var answer: WriteAnswer = [:]
         for item in request.items { answer[item.trace] = write(item, request.resource) }
         answers[request.key] = answer
@@ -36,7 +58,8 @@ struct SimulatedProvider {
         return .written(id: id, isNew: item.target == nil, data: stored.fields.text, refusedLinks: [])
     }
 
-    func read(_ request: LookupRequest, _ rules: [MatchRule]) -> LookupAnswer {
+    mutating func read(_ request: LookupRequest, _ rules: [MatchRule], at time: UInt64 = 0) -> LookupAnswer {
+        catchUp(time)
         var answer = LookupAnswer()
         let all = (records[request.resource] ?? [:]).values.sorted { $0.id < $1.id }
         func add(_ stored: Stored) {
@@ -56,6 +79,11 @@ struct SimulatedProvider {
         }
         return answer
     }
+}
+
+extension WriteItem {
+    /// The simulated provider takes no record with this field.
+    var isBad: Bool { fields.contains { $0.name == "bad" } }
 }
 
 /// A generator that gives the same numbers from the same seed (SplitMix64).

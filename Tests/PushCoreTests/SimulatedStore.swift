@@ -58,7 +58,9 @@ struct SimulatedStore {
             .outcomesReplaced, .examples:
             complaints.append("the machine does not order \(change)")
         case .session, .sessionDeleted, .consumer, .trim, .credential, .credentialRemoved: break
+        case .exchanges, .trimExchanges: break
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
+        case .deliveries, .deliveryProgressed, .deliveriesReplayed, .webhookSecrets: break
         }
     }
 
@@ -107,6 +109,21 @@ struct SimulatedStore {
                 return ResultRow.Child(
                     ordinal: $0.place.ordinal, schema: $0.schema, kind: outcome?.kind, providerID: outcome?.providerID)
             }
+    }
+
+    /// As the gateway finds them at a start.
+    func doubts(_ plan: SessionPlan) -> [IdentityDoubt] {
+        errors.compactMap { error in
+            guard error.code == "outcome_unknown", let internalID = error.internalID,
+                let schema = plan.schemas.first(where: { $0.key == error.schemaKey })
+            else { return nil }
+            return IdentityDoubt(
+                key: IdentityDoubt.Key(
+                    account: plan.account, namespace: plan.namespace, resource: schema.resource.name,
+                    internalID: internalID),
+                place: RecordPlace(transfer: error.transfer, ordinal: error.ordinal), transferID: error.transferID,
+                session: error.session)
+        }
     }
 
     func finished(_ transfer: Int64, from index: Int32) -> [FinishedRecord] {

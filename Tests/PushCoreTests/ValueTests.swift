@@ -139,7 +139,7 @@ import Testing
             let place = RecordPlace(transfer: 1, ordinal: Int32(ordinal))
             #expect(lane.takeBatch()?.records.map(\.place) == [place])
             #expect(lane.takeBatch() == nil)
-            lane.remove(place)
+            lane.end([place], .dropped)
         }
         #expect(lane.entries.isEmpty)
     }
@@ -153,10 +153,9 @@ import Testing
         }
         let places = (0..<3).map { RecordPlace(transfer: 1, ordinal: $0) }
         #expect(lane.takeBatch()?.records.map(\.place) == [places[0]])
-        lane.advance(places[1], .dropped)
-        lane.remove(places[1])
+        lane.end([places[1]], .dropped)
         #expect(lane.takeBatch() == nil)
-        lane.remove(places[0])
+        lane.end([places[0]], .dropped)
         #expect(lane.takeBatch()?.records.map(\.place) == [places[2]])
     }
 }

@@ -24,7 +24,8 @@ import Testing
 
     @Test func anIdleWriterCopiesALogThatHasGrown() throws {
         var settings = StoreSettings()
-        settings.idleCheckpointBytes = 200_000
+        // More than making the tables writes, and less than the pushes below.
+        settings.idleCheckpointBytes = 300_000
         settings.idleNanoseconds = 20_000_000
         let scene = try Scene(settings: settings)
         scene.commit(.session(Sample.session()))

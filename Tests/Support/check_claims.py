@@ -6,7 +6,7 @@ from pathlib import Path
 NUMBERS = [f"D{number}" for number in range(1, 46)] + [f"K{number}" for number in range(1, 37)]
 # Claims that nothing in this version can show, and the words that have to say why.
 NOT_HERE = {
-    "over HTTP": {"D26", "D27", "D28", "D35", "K15", "K21", "K27", "K32"},
+    "over HTTP": {"D35", "K15", "K21", "K32"},
     "hosted page": {"D36"},
 }
 ROW = re.compile(r"\| ([DK]\d+) \| (.+?) \| (.*?) \|")

@@ -31,7 +31,8 @@ STANDALONE = {
 }
 DRAFTS = [draft(draft.META_SCHEMA) for draft in (Draft7Validator, Draft202012Validator)]
 RESERVED_CODES = {-32700, -32600, -32601, -32602, -32603, -32800}
-UNITS = {"bytes", "levels", "calls", "connections", "subscriptions", "milliseconds", "records"}
+UNITS = {"bytes", "levels", "calls", "connections", "subscriptions", "milliseconds", "records",
+    "deliveries"}
 MAX_LINES = 5_000
 FORMATS = FormatChecker(formats=())
 TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z")

@@ -24,7 +24,7 @@ IMPORTS = {
         "CLinux", "CPCRE2", "CProtocolFiles", "CSodium", "EventLoop", "Glibc", "HTTPClient", "JSON", "JSONRPC",
         "JSONSchema", "LocalProvider", "Providers", "PushCore", "Store",
     },
-    "pushgate": {"CLinux", "EventLoop", "Gateway", "Glibc", "JSON"},
+    "pushgate": {"CLinux", "EventLoop", "Gateway", "Glibc", "HTTPClient", "JSON", "PushCore"},
 }
 PURE = {"JSON", "JSONRPC", "JSONSchema", "PushCore", "Providers"}
 IMPURE = re.compile(

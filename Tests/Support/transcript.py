@@ -13,7 +13,7 @@ ARROWS = {
     "==>": "to-provider", "<==": "from-provider", "~~>": "to-webhook", "<~~": "from-webhook",
 }
 # Kinds that are in the format, but that no transcript may use as long as nothing can play them.
-RESERVED = {"to-provider", "from-provider", "to-webhook", "from-webhook"}
+RESERVED = {"to-provider", "from-provider"}
 STAGES = {
     "options", "token", "over", "list", "connection", "send", "in", "close", "closed", "reconnect", "restart", "exit",
     "provider", "credential",
@@ -84,7 +84,7 @@ def parse(path):
         if not text:
             continue
         if raw.startswith("    "):
-            if not lines or lines[-1].kind not in ("send", "expect", "stage"):
+            if not lines or lines[-1].kind not in ("send", "expect", "stage", "to-webhook"):
                 raise TranscriptError(number, "an indented line goes on with nothing")
             lines[-1].text += " " + text
         elif text.startswith("//"):
@@ -100,9 +100,11 @@ def parse(path):
                 raise TranscriptError(number, f"{text[:3]} is reserved")
             lines.append(Line(number, kind, raw[4:]))
         else:
-            raise TranscriptError(number, "begins with none of //, -->, <--, @ and four blanks")
+            raise TranscriptError(number, "begins with none of //, -->, <--, ~~>, <~~, @ and four blanks")
     for line in lines:
-        if line.kind == "expect":
+        if line.kind == "to-webhook":
+            line.path, _, line.text = line.text.partition(" ")
+        if line.kind in ("expect", "to-webhook"):
             try:
                 line.value = decode(line.text)
             except ValueError as error:

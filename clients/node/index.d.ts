@@ -173,6 +173,55 @@ export interface ErrorEntry {
   index?: number;
 }
 
+/** One record with all that became of it. */
+export interface ExplainedRecord {
+  index: number;
+  endgrate_type: string;
+  resource: string;
+  internal_id?: string;
+  parent?: { endgrate_type: string; internal_id?: string };
+  pushed: { time: string; id?: string; data?: Record<string, unknown> };
+  state: "queued" | "waiting" | "identifying" | "sending" | "deferred" | "settling" | "finished" | (string & {});
+  /** With `deferred`: when it will be tried again. */
+  next_attempt?: string;
+  finished?: string;
+  result: ResultRow;
+  error?: ErrorEntry;
+  /** The provider's id that is remembered for its internal id now. */
+  remembered_id?: string;
+  decision?: {
+    action: "create" | "update" | "none";
+    why: "given_id" | "remembered" | "matched" | "new" | (string & {});
+    match_key?: string;
+    text: string;
+  };
+  mapping: { from: string; to: string; value: unknown; mode: string; why: string; written: boolean }[];
+  /** Its associated records, the first 200. */
+  links: {
+    endgrate_type: string;
+    internal_id?: string;
+    id: string | null;
+    outcome?: Outcome;
+    state: "linked" | "pending" | "skipped" | "refused" | (string & {});
+  }[];
+  links_total: number;
+  /** Exchanges with the provider that were for it, the newest 100. */
+  attempts: RecordAttempt[];
+  attempts_total: number;
+}
+
+export interface RecordAttempt {
+  time: string;
+  duration_ms: number;
+  operation: string;
+  attempt: number;
+  records: number;
+  /** As it would be for this record alone, without credentials. */
+  request: { method: string; path: string; body?: unknown };
+  answer: { status?: number; failed?: string; reason?: string };
+  outcome: "answered" | "not_sent" | "unknown" | "throttled" | "refused" | (string & {});
+}
+
 export interface TransferState {
   success: true;
   transfer_id: string;
@@ -248,6 +297,41 @@ export interface RecordOptions {
   [option: string]: unknown;
 }
 
+/** Whom to tell: an https address that is called with POST. `metadata` comes with every call. */
+export interface Webhook {
+  endpoint: string;
+  metadata?: Record<string, unknown>;
+}
+
+/** A call of a webhook. */
+export interface Delivery {
+  /** Also the `webhook-id` of each attempt. */
+  delivery_id: string;
+  session_id: string;
+  transfer_id?: string;
+  webhook: "data" | "completed" | "error" | "configuration";
+  endpoint: string;
+  /** `failed`: given up. */
+  state: "pending" | "delivered" | "failed";
+  created: string;
+  attempts: number;
+  next_attempt?: string;
+  finished_at?: string;
+  /** The HTTP status of the last attempt that was answered with one. */
+  status?: number;
+  /** Why the last attempt failed without a status. */
+  reason?: string;
+}
+
+/** Webhooks of a push, instead of those of its session; null: nobody is told. */
+export interface WebhookOptions {
+  dataWebhook?: Webhook | null;
+  completedWebhook?: Webhook | null;
+  errorWebhook?: Webhook | null;
+  /** Calls of one address may overlap. */
+  webhookConcurrency?: boolean;
+}
+
 export interface WaitOptions extends CallOptions {
   /** Wait for completion. Default true. */
   wait?: boolean;
@@ -259,13 +343,13 @@ export interface WaitOptions extends CallOptions {
   progressToken?: string;
 }
 
-export interface PushOptions extends RecordOptions, WaitOptions {
+export interface PushOptions extends RecordOptions, WaitOptions, WebhookOptions {
   /** The records are only taken as examples for the mapping; nothing is sent. */
   sampleData?: boolean;
   bypassRateLimit?: boolean;
 }
 
-export interface PartsOptions extends RecordOptions, WaitOptions {
+export interface PartsOptions extends RecordOptions, WaitOptions, WebhookOptions {
   /** Records in one part, unless its line is full before. Default 1,000. */
   partRecords?: number;
   bypassRateLimit?: boolean;
@@ -388,6 +472,8 @@ export interface SessionResult {
   session_id: string;
   /** Members that differ from the last definition. */
   changed?: string[];
+  /** A secret that was made up because the session has webhooks and had none. It is told only once. */
+  webhook_secret?: string;
   warnings?: Warning[];
 }
 
@@ -406,6 +492,8 @@ export declare class Transfer {
   /** All events of the transfer come after it. */
   readonly eventCursor: string | undefined;
   readonly warnings: Warning[];
+  /** A secret that was made up for webhooks of the push, because its session had none. It is told only once. */
+  readonly webhookSecret: string | undefined;
   /** Resolves when nothing more will happen, errors or not. */
   wait(options?: CallOptions & { onProgress?: (progress: Progress) => void }): Promise<TransferState>;
   state(options?: CallOptions): Promise<TransferState>;
@@ -450,7 +538,7 @@ export interface LoggedEvent {
   /** Opaque: keep it, hand it back, compare it for equality only. */
   cursor: string;
   time: string;
-  type: "data" | "completed" | "error" | "progress" | "configuration" | (string & {});
+  type: "data" | "completed" | "error" | "progress" | "webhook.failed" | (string & {});
   /** What a webhook of this type carries. */
   data: any;
 }
@@ -591,6 +679,23 @@ export declare class Client extends EventEmitter {
     params: { transfer_id: string; resolution: Resolve; index?: number; internal_id?: string; id?: string },
     options?: CallOptions,
   ): Promise<{ success: true; transfer_id: string; resolved: number; remaining: number; retry?: string }>;
+  listWebhookDeliveries(
+    params?: {
+      session_id?: string;
+      transfer_id?: string;
+      state?: Delivery["state"];
+      limit?: number;
+      after?: string;
+    },
+    options?: CallOptions,
+  ): Promise<{ success: true; deliveries: Delivery[]; next?: string }>;
+  /** One delivery, or up to 1,000 of a session or transfer that were given up; with `next` as `after` it goes on. */
+  replayWebhook(
+    params:
+      | { delivery_id: string }
+      | { session_id?: string; transfer_id?: string; state?: Delivery["state"]; after?: string },
+    options?: CallOptions,
+  ): Promise<{ success: true; replayed: number; next?: string }>;
   exportIdentities(
     params: { session_id: string; endgrate_type?: string; limit?: number; after?: string },
     options?: CallOptions,
@@ -613,6 +718,24 @@ export declare class Client extends EventEmitter {
     params?: { transfer_id?: string; session_id?: string; limit?: number; offset?: number },
     options?: CallOptions,
   ): Promise<{ success: true; meta: PageMeta; errors: ErrorEntry[] }>;
+  /** Names the record by its transfer and an index or an id, or by its session, its type and an id. */
+  getRecord(
+    params: (
+      | { transfer_id: string; index: number }
+      | { transfer_id: string; internal_id: string }
+      | { transfer_id: string; id: string }
+      | { session_id: string; endgrate_type: string; internal_id: string }
+      | { session_id: string; endgrate_type: string; id: string }
+    ) & { endgrate_type?: string },
+    options?: CallOptions,
+  ): Promise<{
+    success: true;
+    transfer_id: string;
+    session_id: string;
+    provider: string;
+    account: string;
+    record: ExplainedRecord;
+  }>;
   getStatistics(params?: Params, options?: CallOptions): Promise<any>;
   unsubscribe(params: { subscription: string }, options?: CallOptions): Promise<any>;
   ack(params: { subscription: string; cursor: string }, options?: CallOptions): Promise<any>;
@@ -668,6 +791,10 @@ export declare class Client extends EventEmitter {
   transfers(
     options?: PageOptions & { sessionId?: string; endgrateType?: string; state?: TransferState["state"] },
   ): AsyncGenerator<TransferState, void, undefined>;
+  /** Calls of webhooks, newest first. */
+  webhookDeliveries(
+    options?: PageOptions & { sessionId?: string; transferId?: string; state?: Delivery["state"] },
+  ): AsyncGenerator<Delivery, void, undefined>;
   sessions(options?: PageOptions): AsyncGenerator<SessionRow, void, undefined>;
   /** Which provider record each internal id is, in the order of the ids. */
   identities(

@@ -166,6 +166,12 @@ export class Client extends Methods {
     return itemsOfPages(this.#inside, "listTransfers", "transfers", params, { signal });
   }
 
+  /** Calls of webhooks, newest first, page by page. */
+  webhookDeliveries({ sessionId, transferId, state, limit, signal } = {}) {
+    const params = { session_id: sessionId, transfer_id: transferId, state, limit };
+    return itemsByKey(this.#inside, "listWebhookDeliveries", "deliveries", params, { signal });
+  }
+
   /** All sessions, page by page. */
   sessions({ limit, signal } = {}) {
     return itemsOfPages(this.#inside, "listSessions", "sessions", { limit }, { signal });

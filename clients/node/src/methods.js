@@ -54,6 +54,9 @@ export class Methods extends EventEmitter {
   getErrors(params, options) {
     return this.call("getErrors", params, options);
   }
+  getRecord(params, options) {
+    return this.call("getRecord", params, options);
+  }
   getStatistics(params, options) {
     return this.call("getStatistics", params, options);
   }
@@ -71,6 +74,15 @@ export class Methods extends EventEmitter {
 
   exportIdentities(params, options) {
     return this.call("exportIdentities", params, options);
+  }
+
+  // Webhooks
+
+  listWebhookDeliveries(params, options) {
+    return this.call("listWebhookDeliveries", params, options);
+  }
+  replayWebhook(params, options) {
+    return this.call("replayWebhook", params, options);
   }
 
   // Events

@@ -27,8 +27,9 @@ export async function pushParts(inside, sessionId, endgrateType, records, option
 async function sendInParts(inside, params, records, { partRecords, isResumable, patience }) {
   const { synchronous, progress_token: token, ...begin } = params;
   let id;
+  let secret;
   try {
-    ({ transfer_id: id } = await inside.repeat("beginTransfer", begin, patience()));
+    ({ transfer_id: id, webhook_secret: secret } = await inside.repeat("beginTransfer", begin, patience()));
     let seq = 0;
     for await (const part of parts(records, "transfer_data", partRecords, inside.lineBytes())) {
       // Sent again after a lost connection, the same part under the same number is taken once.
@@ -36,7 +37,7 @@ async function sendInParts(inside, params, records, { partRecords, isResumable, 
       seq += 1;
     }
     const commit = { transfer_id: id, parts: seq, synchronous, progress_token: token };
-    return await inside.repeat("commitTransfer", commit, patience());
+    return { ...(await inside.repeat("commitTransfer", commit, patience())), webhook_secret: secret };
   } catch (error) {
     if (id !== undefined) await leave(inside, id, error, isResumable);
     throw error;

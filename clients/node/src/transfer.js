@@ -101,6 +101,7 @@ export class Transfer {
     this.duplicate = result.duplicate === true;
     this.eventCursor = result.event_cursor;
     this.warnings = result.warnings ?? [];
+    this.webhookSecret = result.webhook_secret;
   }
 
   /**

@@ -87,9 +87,11 @@ test("every method of the gateway has one here, with the wire's name and params"
     setSchemas: "setSchemas", listSessions: "listSessions", deleteSession: "deleteSession",
     pushTransfer: "pushTransfer", planTransfer: "planTransfer", beginTransfer: "beginTransfer",
     appendTransfer: "appendTransfer", commitTransfer: "commitTransfer", getTransfer: "getTransfer",
-    listTransfers: "listTransfers", getData: "getData", getErrors: "getErrors", getStatistics: "getStatistics",
+    listTransfers: "listTransfers", getData: "getData", getErrors: "getErrors", getRecord: "getRecord",
+    getStatistics: "getStatistics",
     cancelTransfer: "cancelTransfer", retryTransfer: "retryTransfer", resolveRecord: "resolveRecord",
-    exportIdentities: "exportIdentities", unsubscribe: "unsubscribe", ack: "ack",
+    exportIdentities: "exportIdentities", listWebhookDeliveries: "listWebhookDeliveries",
+    replayWebhook: "replayWebhook", unsubscribe: "unsubscribe", ack: "ack",
     getEvents: "getEvents", getIntegrations: "getIntegrations", getTypes: "getTypes", hello: "hello", ping: "ping",
     health: "health", stats: "stats", drain: "drain", discover: "rpc.discover",
   };

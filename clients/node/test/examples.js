@@ -38,8 +38,9 @@ export const expected = {
   "What failed": /^0 transfer_data\ncreated\ntrue\n$/,
   "When nobody knows": /^uncertain\n1 0\n101 updated\n$/,
   "Lists, and who is who": /^completed true\nnode-example\n2\n809\n$/,
+  Webhooks: /^completed pending 1\n1\ntrue\n$/,
   Events: /^data \S+\ncompleted \S+\n$/,
   Errors: /^transfer_not_found true\n$/,
   "Every method":
-    /^crm-company,crm-contact\ncompleted 1\n0 true\n0 false\n0\n1\n3 true\n1\ntrue true\ntrue true 1\.3\.2\n$/,
+    /^crm-company,crm-contact\ncompleted 1\n0 true\ncreated\n0 false\n0\n1\n3 true\n1\ntrue true\ntrue true 1\.3\.2\n$/,
 };

@@ -218,6 +218,13 @@ export class Desk {
     return this.#page("errors", this.#transfer(id).errors, page);
   }
 
+  getRecord({ transfer_id: id, index, internal_id: own }) {
+    const { rows } = this.#transfer(id);
+    const place = rows.findIndex((row, at) => (index ?? at) === at && (own ?? row.internal_id) === row.internal_id);
+    if (place < 0) throw failure(1311, "record_not_found");
+    return { success: true, transfer_id: id, record: { index: place, state: "finished", result: rows[place] } };
+  }
+
   getStatistics({ transfer_id: id }) {
     return { completed: this.#told(id).state === "completed" };
   }
@@ -276,6 +283,26 @@ export class Desk {
     for (const { action } of rows) summary[action] += 1;
     const about = { plan_id: id, expires_at: "2025-01-01T01:00:00.000Z", summary, calls: 2, seconds: 0.012 };
     return { ...this.#page("records", rows, { limit, offset }), ...about };
+  }
+
+  // Webhooks
+
+  listWebhookDeliveries({ session_id: session, transfer_id: transfer, state, after = "0", limit = 250 }) {
+    const told = [...this.transfers].reverse().filter(([, { body }]) => body.includes('"completed_webhook"'));
+    const rows = told
+      .map(([id, row]) => ({ delivery_id: `d${id}`, session_id: row.session, transfer_id: id, webhook: "completed", state: "pending" }))
+      .filter(
+        (row) =>
+          (session ?? row.session_id) === row.session_id &&
+          (transfer ?? row.transfer_id) === row.transfer_id &&
+          (state ?? row.state) === row.state,
+      );
+    const past = Number(after) + Math.min(limit, this.pageCut);
+    return { success: true, deliveries: rows.slice(Number(after), past), next: past < rows.length ? `${past}` : undefined };
+  }
+
+  replayWebhook() {
+    return { success: true, replayed: 1 };
   }
 
   // Identities

@@ -57,6 +57,23 @@ test("the options of a push go out by their names on the wire", async (t) => {
   assert.equal(paramsOf(gateway, "pushTransfer")[0].sample_data, true);
 });
 
+test("webhooks of a push go out as they are, and the secret that was made for them is told", async (t) => {
+  const { gateway, client } = await connected(t);
+  const dataWebhook = { endpoint: "https://example.com/a", metadata: { camelCase: 1, snake_case: 2 } };
+  const options = { dataWebhook, completedWebhook: null, webhookConcurrency: true };
+  for (const name of ["pushTransfer", "beginTransfer"]) {
+    const answered = gateway.methods[name];
+    gateway.methods[name] = (params) => ({ ...answered(params), webhook_secret: "whsec_once" });
+  }
+  const whole = await client.push("s1", "crm-contact", people(1), options);
+  const inParts = await client.pushParts("s1", "crm-contact", people(1), options);
+  assert.deepEqual([whole.webhookSecret, inParts.webhookSecret], ["whsec_once", "whsec_once"]);
+  for (const method of ["pushTransfer", "beginTransfer"]) {
+    const [{ data_webhook, completed_webhook, webhook_concurrency }] = paramsOf(gateway, method);
+    assert.deepEqual([data_webhook, completed_webhook, webhook_concurrency], [dataWebhook, null, true]);
+  }
+});
+
 test("one transfer is pushed in parts and read back, and the source is read no further than its part", async (t) => {
   const { gateway, client } = await connected(t);
   let read = 0;
@@ -322,6 +339,20 @@ test("a transfer of another process is waited for, running or completed", async 
   assert.equal((await waiting).state, "completed");
   assert.equal((await client.transfer(id).wait()).state, "completed");
   assert.ok(paramsOf(gateway, "subscribe").every(({ from }) => from === "latest"));
+});
+
+test("calls of webhooks are walked over page by page", async (t) => {
+  const { gateway, client, desk } = await connected(t);
+  const completedWebhook = { endpoint: "https://example.com/a" };
+  const told = [];
+  for (let n = 0; n < 5; n += 1) told.push((await client.push("s1", "crm-contact", people(n), { completedWebhook })).id);
+  await client.push("s1", "crm-contact", people(1));
+  desk.pageCut = 2;
+  const transfers = async (options) => (await collect(client.webhookDeliveries(options))).map(({ transfer_id: id }) => id);
+  assert.deepEqual(await transfers({ sessionId: "s1" }), [...told].reverse());
+  assert.deepEqual(paramsOf(gateway, "listWebhookDeliveries").map(({ after }) => after), [undefined, "2", "4"]);
+  assert.deepEqual(await transfers({ transferId: told[0] }), [told[0]]);
+  assert.deepEqual(await transfers({ state: "failed" }), []);
 });
 
 test("lists are walked over page by page, and survive a lost connection", async (t) => {

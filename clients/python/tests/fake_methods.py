@@ -234,6 +234,14 @@ class MoreMethods:
         answer["remaining"] = sum(row["outcome"] == "uncertain" for row in transfer["rows"])
         return answer
 
+    def do_getRecord(self, peer: Any, params: Json, after: After) -> Json:
+        transfer = self._transfer(params)
+        for index, row in enumerate(transfer["rows"]):
+            if params.get("index", index) == index and params.get("internal_id") in (None, row.get("internal_id")):
+                record = {"index": index, "state": "finished", "result": row}
+                return {"success": True, "transfer_id": params["transfer_id"], "record": record}
+        raise Fault(1311, "record_not_found")
+
     # -- parts --
 
     def do_beginTransfer(self, peer: Any, params: Json, after: After) -> Json:
@@ -301,6 +309,23 @@ class MoreMethods:
         return row
 
     # -- identities --
+
+    def do_listWebhookDeliveries(self, peer: Any, params: Json, after: After) -> Json:
+        rows = [
+            {"delivery_id": "d-" + name, "session_id": transfer["session"], "transfer_id": name, "webhook": "completed",
+             "endpoint": transfer["body"]["completed_webhook"]["endpoint"], "state": "pending", "attempts": 0}
+            for name, transfer in reversed(list(self.transfers.items()))
+            if transfer["body"].get("completed_webhook")
+        ]  # fmt: skip
+        for name in ("session_id", "transfer_id", "state"):
+            rows = [row for row in rows if params.get(name, row[name]) == row[name]]
+        start = int(params.get("after", "0"))
+        past = start + min(params.get("limit", 250), self.page_cut)
+        following = {"next": str(past)} if past < len(rows) else {}
+        return {"success": True, "deliveries": rows[start:past], **following}
+
+    def do_replayWebhook(self, peer: Any, params: Json, after: After) -> Json:
+        return {"success": True, "replayed": 1}
 
     def do_exportIdentities(self, peer: Any, params: Json, after: After) -> Json:
         self._session(params)

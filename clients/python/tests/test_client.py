@@ -57,8 +57,8 @@ class Calls(WithGateway):
         wire = (
             "initiateSession getConfiguration updateSession setSchemas listSessions deleteSession "
             "pushTransfer planTransfer beginTransfer appendTransfer commitTransfer "
-            "getTransfer listTransfers getData getErrors getStatistics cancelTransfer retryTransfer resolveRecord "
-            "exportIdentities unsubscribe ack getEvents "
+            "getTransfer listTransfers getData getErrors getRecord getStatistics cancelTransfer retryTransfer "
+            "resolveRecord exportIdentities listWebhookDeliveries replayWebhook unsubscribe ack getEvents "
             "getIntegrations getTypes hello ping health stats drain rpc.discover"
         ).split()
         c = self.client()
@@ -71,8 +71,10 @@ class Calls(WithGateway):
             c.plan_transfer(plan_id="p", offset=250), c.begin_transfer("s", "t", freshness="force"),
             c.append_transfer("t", 0, ({},)), c.commit_transfer("t", parts=1), c.get_transfer("t"),
             c.list_transfers(state="open"), c.get_data("t", limit=5, partial=True), c.get_errors(transfer_id="t"),
-            c.get_statistics(session_id="s"), c.cancel_transfer("t"), c.retry_transfer("t", outcomes=("unsent",)),
+            c.get_record("t", internal_id="i"), c.get_statistics(session_id="s"), c.cancel_transfer("t"),
+            c.retry_transfer("t", outcomes=("unsent",)),
             c.resolve_record("t", "written", index=0, id="7"), c.export_identities("s", after="k"),
+            c.list_webhook_deliveries(state="failed", after="9"), c.replay_webhook("d"),
             c.unsubscribe("x"), c.ack("x", "c"), c.get_events("c", types=["data"], wait_ms=5), c.get_integrations(),
             c.get_types(), c.hello(client={}), c.ping(), c.health(), c.stats(), c.drain(), c.discover(),
         ]  # fmt: skip
@@ -81,12 +83,15 @@ class Calls(WithGateway):
         self.assertEqual(sent["initiateSession"], {"provider": "local", "schema": [], "name": "n"})
         self.assertEqual(sent["getData"], {"transfer_id": "t", "limit": 5, "partial": True})
         self.assertEqual(sent["getErrors"], {"transfer_id": "t"})
+        self.assertEqual(sent["getRecord"], {"transfer_id": "t", "internal_id": "i"})
         self.assertEqual(sent["updateSession"], {"session_id": "s", "label": "l"})
         self.assertEqual(sent["planTransfer"], {"plan_id": "p", "offset": 250})
         self.assertEqual(sent["appendTransfer"], {"transfer_id": "t", "seq": 0, "transfer_data": [{}]})
         self.assertEqual(sent["retryTransfer"], {"transfer_id": "t", "outcomes": ["unsent"]})
         resolved = {"transfer_id": "t", "resolution": "written", "index": 0, "id": "7"}
         self.assertEqual(sent["resolveRecord"], resolved)
+        self.assertEqual(sent["listWebhookDeliveries"], {"state": "failed", "after": "9"})
+        self.assertEqual(sent["replayWebhook"], {"delivery_id": "d"})
         self.assertEqual(sent["getEvents"], {"cursor": "c", "types": ["data"], "wait_ms": 5})
 
     def test_call_takes_params_by_name_and_as_a_mapping(self) -> None:

@@ -48,6 +48,29 @@ def people(count: int) -> Iterator[Json]:
 
 
 class Options(WithGateway):
+    def test_webhooks_of_a_push_go_out_as_they_are_and_the_secret_made_for_them_is_told(self) -> None:
+        client = self.client()
+        session = self.session(client)
+        hook: pushgate.Webhook = {"endpoint": "https://example.com/a", "metadata": {"n": 1}}
+        for method in ("pushTransfer", "beginTransfer"):
+            real = getattr(self.gateway, "do_" + method)
+
+            def answer(peer: Peer, params: Json, real: Any = real) -> Any:
+                after: List[Any] = []
+                result = {**real(peer, params, after), "webhook_secret": "whsec_once"}
+                for step in after:
+                    step()
+                return result
+
+            self.gateway.script[method] = answer
+        whole = client.push(session, "crm-contact", CONTACTS, data_webhook=hook, webhook_concurrency=True)
+        parts = client.push_parts(session, "crm-contact", CONTACTS, data_webhook=hook, webhook_concurrency=True)
+        self.assertEqual([whole.webhook_secret, parts.webhook_secret], ["whsec_once", "whsec_once"])
+        for method in ("pushTransfer", "beginTransfer"):
+            params = self.gateway.called(method)[0]
+            self.assertEqual((params["data_webhook"], params["webhook_concurrency"]), (hook, True))
+        self.assertIsNone(client.transfer(whole.id).webhook_secret)
+
     def test_the_options_of_a_push_go_out_by_their_names_on_the_wire(self) -> None:
         client = self.client()
         session = self.session(client)
@@ -410,6 +433,18 @@ class Lists(WithGateway):
         asked = losing(self.gateway, "listTransfers")
         self.assertEqual(len(list(client.transfers(page=1))), 6)
         self.assertEqual(len(asked), 7)
+
+    def test_calls_of_webhooks_are_read_over_all_pages(self) -> None:
+        client = self.client()
+        session = self.session(client)
+        hook: pushgate.Webhook = {"endpoint": "https://example.com/a"}
+        told = [client.push(session, "crm-contact", CONTACTS, completed_webhook=hook).id for _ in range(5)]
+        client.push(session, "crm-contact", CONTACTS)
+        self.gateway.page_cut = 2
+        self.assertEqual([row["transfer_id"] for row in client.webhook_deliveries(session)], told[::-1])
+        self.assertEqual([p.get("after") for p in self.gateway.called("listWebhookDeliveries")], [None, "2", "4"])
+        self.assertEqual([row["webhook"] for row in client.webhook_deliveries(transfer_id=told[0])], ["completed"])
+        self.assertEqual(list(client.webhook_deliveries(state="failed")), [])
 
     def test_identities_are_read_by_their_keys(self) -> None:
         client = self.client()

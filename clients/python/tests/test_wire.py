@@ -93,12 +93,14 @@ class Definition(unittest.TestCase):
             self.assertLessEqual(required, set(params), method)
         # Those that no method of more than one call makes.
         bare = {"pushTransfer", "getConfiguration", "updateSession", "setSchemas", "deleteSession", "getTransfer"}
-        bare |= {"getIntegrations", "getTypes", "ping", "health", "stats", "drain", "rpc.discover"}
+        bare |= {"getRecord", "getIntegrations", "getTypes", "ping", "health", "stats", "drain", "rpc.discover"}
         self.assertEqual(set(methods) - bare - seen, set())
         self.assertIn("$/cancelRequest", seen)
 
     @staticmethod
     def call_the_rest(client: pushgate.Client, session: str, transfer: pushgate.Transfer) -> None:
+        list(client.webhook_deliveries(session, transfer.id, "pending"))
+        client.replay_webhook(session_id=session, state="failed")
         client.push_parts(session, "crm-contact", CONTACTS, progress=lambda finished, total: None, skip_null=True)
         plan = client.plan(session, "crm-contact", CONTACTS, page=1)
         list(plan)

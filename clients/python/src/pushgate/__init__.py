@@ -14,7 +14,7 @@ from . import _errors
 from ._client import Client
 from ._errors import *  # noqa: F403
 from ._events import Event
-from ._options import PartsOptions, PushOptions, RecordOptions
+from ._options import PartsOptions, PushOptions, RecordOptions, Webhook
 from ._plan import Plan
 from ._push import mint_key
 from ._subscription import Subscription
@@ -31,6 +31,7 @@ __all__ = [
     "Resolution",
     "Subscription",
     "Transfer",
+    "Webhook",
     "__version__",
     "mint_key",
 ]

@@ -42,8 +42,8 @@ class Event(NamedTuple):
     """Something that happened. `cursor` is its place in the log (None: not in the log, as for progress).
 
     `type` is one of the gateway's types or `"gap"`: history before this place was trimmed while nobody read it, and
-    `data` says how much (`from_cursor`, `resumed_at`, `lost_at_most`). For `data`, `completed`, `error` and
-    `configuration`, `data` is the payload that the webhook of that name carries.
+    `data` says how much (`from_cursor`, `resumed_at`, `lost_at_most`). For `data`, `completed` and
+    `error`, `data` is the payload that the webhook of that name carries; `webhook.failed` tells of one that was given up.
     """
 
     cursor: Optional[str]

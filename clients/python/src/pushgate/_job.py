@@ -72,6 +72,7 @@ class PartsJob(Job):
         self.transfer_id: Optional[str] = None
         self._sent = 0
         self._count = 0
+        self._secret: Optional[str] = None
 
     def begin(self) -> Dict[str, Any]:
         params = self.call()
@@ -79,6 +80,7 @@ class PartsJob(Job):
 
     def begun(self, result: Mapping[str, Any]) -> None:
         self.transfer_id = str(result["transfer_id"])
+        self._secret = result.get("webhook_secret")
 
     def append(self, cut: Cut) -> Dict[str, Any]:
         """The params of the next part, but for its records."""
@@ -92,7 +94,7 @@ class PartsJob(Job):
         return dict(late, transfer_id=self.transfer_id, parts=self._sent)
 
     def committed(self, result: Mapping[str, Any]) -> None:
-        self.accepted(result, self._count)
+        self.accepted(dict(result, webhook_secret=self._secret), self._count)
 
 
 class Pushed:
@@ -121,6 +123,11 @@ class Pushed:
     @property
     def ids(self) -> List[str]:
         return [part.transfer_id for part in self._parts]
+
+    @property
+    def webhook_secret(self) -> Optional[str]:
+        """A secret that was made up for webhooks of the push, because its session had none. It is told only once."""
+        return next((part.webhook_secret for part in self._parts if part.webhook_secret is not None), None)
 
     @property
     def completed(self) -> bool:

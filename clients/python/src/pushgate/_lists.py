@@ -33,6 +33,17 @@ class Lists(Methods[Any]):
         selection = {"session_id": session_id, "endgrate_type": endgrate_type, "state": state}
         return self._walk(Pages("listTransfers", selection, page))
 
+    def webhook_deliveries(
+        self,
+        session_id: Optional[str] = None,
+        transfer_id: Optional[str] = None,
+        state: Optional[str] = None,
+        page: int = 250,
+    ) -> Iterator[Dict[str, Any]]:
+        """Calls of webhooks, newest first; `state` is `pending`, `delivered` or `failed`."""
+        selection = {"session_id": session_id, "transfer_id": transfer_id, "state": state}
+        return self._walk(Keys("listWebhookDeliveries", selection, page))
+
     def sessions(self, page: int = 250) -> Iterator[Dict[str, Any]]:
         """All sessions."""
         return self._walk(Pages("listSessions", {}, page))

@@ -167,6 +167,33 @@ class Methods(Generic[R]):
         params = given(members, transfer_id=transfer_id, session_id=session_id, limit=limit, offset=offset)
         return self.call("getErrors", params)
 
+    def get_record(
+        self,
+        transfer_id: Optional[str] = None,
+        *,
+        session_id: Optional[str] = None,
+        endgrate_type: Optional[str] = None,
+        index: Optional[int] = None,
+        internal_id: Optional[str] = None,
+        id: Optional[str] = None,
+        **members: Any,
+    ) -> R:
+        """Explains one record: what became of it, why, and every exchange that was for it.
+
+        It is named by its transfer and one of `index`, `internal_id` and `id`, or by its session, its type and one of
+        the ids; then the newest is meant.
+        """
+        params = given(
+            members,
+            transfer_id=transfer_id,
+            session_id=session_id,
+            endgrate_type=endgrate_type,
+            index=index,
+            internal_id=internal_id,
+            id=id,
+        )
+        return self.call("getRecord", params)
+
     def get_statistics(
         self, *, transfer_id: Optional[str] = None, session_id: Optional[str] = None, **members: Any
     ) -> R:
@@ -186,6 +213,46 @@ class Methods(Generic[R]):
         """One page of which provider record each internal id is; `identities` walks over all."""
         params = given(members, session_id=session_id, endgrate_type=endgrate_type, limit=limit, after=after)
         return self.call("exportIdentities", params)
+
+    # -- webhooks --
+
+    def list_webhook_deliveries(
+        self,
+        *,
+        session_id: Optional[str] = None,
+        transfer_id: Optional[str] = None,
+        state: Optional[str] = None,
+        limit: Optional[int] = None,
+        after: Optional[str] = None,
+        **members: Any,
+    ) -> R:
+        """One page of the calls of webhooks, newest first; `webhook_deliveries` walks over all."""
+        params = given(
+            members, session_id=session_id, transfer_id=transfer_id, state=state, limit=limit, after=after
+        )
+        return self.call("listWebhookDeliveries", params)
+
+    def replay_webhook(
+        self,
+        delivery_id: Optional[str] = None,
+        *,
+        session_id: Optional[str] = None,
+        transfer_id: Optional[str] = None,
+        state: Optional[str] = None,
+        after: Optional[str] = None,
+        **members: Any,
+    ) -> R:
+        """One delivery, or those of a session or transfer that were given up, are made again: `{success, replayed,
+        next?}`. A call takes up to 1,000; with `next` as `after` it goes on."""
+        params = given(
+            members,
+            delivery_id=delivery_id,
+            session_id=session_id,
+            transfer_id=transfer_id,
+            state=state,
+            after=after,
+        )
+        return self.call("replayWebhook", params)
 
     # -- events --
 

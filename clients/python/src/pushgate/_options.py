@@ -2,7 +2,15 @@
 
 from typing import Any, Dict, List, Literal, Mapping, TypedDict
 
-__all__ = ["PartsOptions", "PushOptions", "RecordOptions", "given"]
+__all__ = ["PartsOptions", "PushOptions", "RecordOptions", "Webhook", "given"]
+
+
+class Webhook(TypedDict, total=False):
+    """Whom to tell: an https address that is called with POST."""
+
+    endpoint: str
+    metadata: Mapping[str, Any]
+    """Comes with every call."""
 
 
 class RecordOptions(TypedDict, total=False):
@@ -32,6 +40,14 @@ class PartsOptions(RecordOptions, total=False):
     synchronous: bool
     """The gateway answers when the transfer is completed."""
     progress_token: str
+    data_webhook: Webhook
+    """Is told each finished page of results, instead of the session's."""
+    completed_webhook: Webhook
+    """Is told that the transfer has completed, instead of the session's."""
+    error_webhook: Webhook
+    """Is told each error, instead of the session's."""
+    webhook_concurrency: bool
+    """Calls of one address may overlap."""
 
 
 class PushOptions(PartsOptions, total=False):

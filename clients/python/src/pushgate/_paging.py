@@ -14,6 +14,7 @@ _ROWS = {
     "getErrors": "errors",
     "listSessions": "sessions",
     "listTransfers": "transfers",
+    "listWebhookDeliveries": "deliveries",
     "planTransfer": "records",
 }
 """The member that holds the rows, by method."""

@@ -124,6 +124,7 @@ class Part:
         """The index of its first record in the whole push."""
         self.finished = 0
         self.total = count or 0
+        self.webhook_secret: Optional[str] = None
         self.completion: Optional[Dict[str, Any]] = None
         """The payload of its `completed` event ({} if it completed while nobody listened); None until then."""
 
@@ -131,6 +132,7 @@ class Part:
     def accepted(cls, result: Mapping[str, Any], count: int, first: int) -> "Part":
         """From the answer of `pushTransfer`."""
         part = cls(str(result["transfer_id"]), result.get("event_cursor"), count, first)
+        part.webhook_secret = result.get("webhook_secret")
         if result.get("completed") is True:
             part.complete({})
         return part
