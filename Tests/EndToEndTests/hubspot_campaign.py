@@ -13,6 +13,7 @@ import argparse
 import collections
 import concurrent.futures
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -135,15 +136,18 @@ def main():
         return 0
     began = time.monotonic()
     campaign = Campaign(arguments)
+    folder = tempfile.mkdtemp(prefix="pushgate-manifest-")
     try:
+        options = hubspot_story.manifest(folder)
         if arguments.points:
-            cases += campaign.point_cases(arguments.points, arguments.seed, [], "hubspot")
+            cases += campaign.point_cases(arguments.points, arguments.seed, options, "hubspot")
         scenes = [] if arguments.only and not arguments.scenes else hubspot_scenes.scenes(
-            lambda: campaign.house([], "hubspot"))
+            lambda: campaign.house(options, "hubspot"))
         print("gateway: %s; %d cases, %d scenes" % (BINARY, len(cases), len(scenes)), flush=True)
-        campaign.run(cases, scenes, [], "hubspot")
+        campaign.run(cases, scenes, options, "hubspot")
     finally:
         campaign.close()
+        shutil.rmtree(folder, ignore_errors=True)
     if arguments.times:
         for seconds, name in sorted(campaign.slowest)[-15:]:
             print("%6.1f s  %s" % (seconds, name))

@@ -8,8 +8,15 @@ effect) of a request that it carried out, and a search that leaves out a record 
 import random
 from dataclasses import dataclass
 
-LATE_MS = 400
-"""A late effect comes so long after its request. More than this and the longest search lag is the settle time."""
+LATE_MS = 250
+"""A late effect comes so long after its request."""
+
+SEARCH_LAG_MS = 200
+SETTLE_MS = 1000
+"""More than a late effect and the search lag together, also on a machine that is busy."""
+
+FIRST_BYTE_MS = 2500
+"""The gateway's patience with an answer."""
 
 SOON_AGAIN = {"Retry-After": "1"}
 
@@ -59,10 +66,10 @@ BROKEN = [
 READS = REFUSED + SPOILT
 WRITES = REFUSED + SPOILT + BROKEN
 OVERDUE = [
-    fault("before", "stall", seconds=45), fault("after", "stall", seconds=45),
-    fault("late", "stall", seconds=45, late_ms=31_000),
+    fault("before", "stall", seconds=6), fault("after", "stall", seconds=6),
+    fault("late", "stall", seconds=6, late_ms=FIRST_BYTE_MS + LATE_MS),
 ]
-"""Nothing is answered until the gateway's own patience ends, after 30 seconds; the late one is carried out after that."""
+"""Nothing is answered until the gateway's own patience ends; the late one is carried out after that."""
 
 
 @dataclass(frozen=True)

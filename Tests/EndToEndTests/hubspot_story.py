@@ -5,6 +5,7 @@ vendor without believing the gateway.
 """
 
 import itertools
+import json
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ import tempfile
 import threading
 import time
 
+from hubspot_faults import FIRST_BYTE_MS, SEARCH_LAG_MS, SETTLE_MS
 from kill_points import CALLS, strace
 from peer import Gateway, Missing, Refused, ROOT
 
@@ -22,7 +24,6 @@ CONTACT, COMPANY, DEAL = "crm-contact", "crm-company", "crm-deal"
 KINDS = {CONTACT: "contacts", COMPANY: "companies", DEAL: "deals"}
 MARK = {CONTACT: "job_title", COMPANY: "description", DEAL: "description"}
 PATIENCE = 90.0
-SEARCH_LAG_MS = 300
 TRACED = CALLS + ["sendto", "connect", "socket"]
 numbers = itertools.count(5000)
 lock = threading.Lock()
@@ -339,6 +340,17 @@ class Story:
             self.send(peer, [push])
             self.wait(peer, [push])
         return push.rows
+
+
+def manifest(folder, settle_ms=SETTLE_MS):
+    """Puts the product's manifest of HubSpot into a folder, with other times; gives the gateway's options."""
+    with open(os.path.join(ROOT, "protocol", "providers", "hubspot.json"), encoding="utf-8") as file:
+        made = json.load(file)
+    made["settle_ms"] = settle_ms
+    made["http"]["deadlines"] = {"first_byte_ms": FIRST_BYTE_MS, "total_ms": 2 * FIRST_BYTE_MS}
+    with open(os.path.join(folder, "hubspot.json"), "w", encoding="utf-8") as file:
+        json.dump(made, file)
+    return ["--providers", folder]
 
 
 def simulators(count):
