@@ -4,6 +4,7 @@
     hubspot_campaign.py [--seed 1]                  the gate: every outcome, a part of the kills
     hubspot_campaign.py --release [--seeds 5]       every combination, with several seeds
     hubspot_campaign.py --only TEXT [--seed 1]      cases whose name holds the text
+    hubspot_campaign.py --negative-control          a manifest that lies about the settle time must be noticed
     hubspot_campaign.py --list                      names of all cases
 
 The vendor's settle time is shortened by a manifest of our own (`--providers`), which is else the one of the product.
@@ -13,6 +14,7 @@ import argparse
 import collections
 import concurrent.futures
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -29,6 +31,8 @@ from hubspot_verdict import Verdict
 from peer import BINARY, Missing, Refused
 
 SIMULATORS = 3
+TWICE = re.compile(r"is there \d+ times")
+"""What the checker says of a record that was made again."""
 
 
 class Campaign:
@@ -37,6 +41,7 @@ class Campaign:
         self.simulators = hubspot_story.simulators(SIMULATORS)
         self.base = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self.lock = threading.Lock()
+        self.is_quiet = False
         self.turn = 0
         self.failures = []
         self.counts = collections.Counter()
@@ -101,14 +106,46 @@ class Campaign:
             self.slowest.append((time.monotonic() - began, case.name))
             if problem:
                 self.failures.append((case, problem))
+            if problem and not self.is_quiet:
                 print("FAILED %s [seed %s]: %s%s" % (
                     case.name, case.seed, problem, "; see " + story.folder if keep else ""), flush=True)
+
+    def control(self, seed):
+        """The same cases and the same checker against a gateway whose manifest says that nothing comes late. It asks at
+        once, finds nothing and writes again: if nobody notices that, the campaign proves nothing. Gives whether it was
+        noticed."""
+        self.is_quiet = True
+        cases = hubspot_faults.control_cases(seed)
+        folder = tempfile.mkdtemp(prefix="pushgate-lie-")
+        try:
+            self.run(cases, [], hubspot_story.manifest(folder, settle_ms=0), "hubspot")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        noticed = [(case, problem) for case, problem in self.failures if TWICE.search(problem)]
+        print("negative control: a manifest that lies (settle_ms 0) makes records twice in %d of %d cases" % (
+            len(noticed), len(cases)))
+        for case, problem in noticed[:3]:
+            print("  noticed: %s [seed %s]: %s" % (case.name, case.seed, problem[:160]))
+        if len(noticed) * 2 < len(cases):
+            print("FAILED the negative control was not noticed in %s" % ", ".join(
+                case.name for case in cases if case not in [found for found, _ in noticed]))
+            for case, problem in self.failures[:5]:
+                print("  %s: %s" % (case.name, problem[:300]))
+        return len(noticed) * 2 >= len(cases)
 
     @staticmethod
     def doubts(story):
         rows = [(push.key, place, row["outcome"]) for push in story.pushes for place, row in enumerate(push.rows or [])
                 if row["outcome"] in ("uncertain", "refused", "unsent")]
         return " (%s)" % ", ".join("%s[%d] %s" % row for row in rows[:12]) if rows else ""
+
+
+def control(arguments):
+    campaign = Campaign(arguments)
+    try:
+        return campaign.control(arguments.seed)
+    finally:
+        campaign.close()
 
 
 def main():
@@ -118,13 +155,16 @@ def main():
     parser.add_argument("--release", action="store_true")
     parser.add_argument("--only", help="cases whose name holds this text")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--negative-control", action="store_true", help="only the manifest that lies")
     parser.add_argument("--keep", action="store_true", help="leave the folders of cases that fail")
     parser.add_argument("--jobs", type=int, default=24, help="cases at a time")
-    parser.add_argument("--share", type=float, default=0.2, help="part of the kills in the gate")
+    parser.add_argument("--share", type=float, default=0.05, help="part of the kills in the gate")
     parser.add_argument("--points", type=int, default=0, help="also kills at so many system calls")
     parser.add_argument("--scenes", action="store_true", help="with --only: the scenes as well")
     parser.add_argument("--times", action="store_true", help="say which cases took longest")
     arguments = parser.parse_args()
+    if arguments.negative_control:
+        return 0 if control(arguments) else 1
     if arguments.only or arguments.list:
         cases = [case for case in hubspot_faults.every_case(arguments.seed) if (arguments.only or "") in case.name]
     elif arguments.release:
@@ -148,6 +188,7 @@ def main():
     finally:
         campaign.close()
         shutil.rmtree(folder, ignore_errors=True)
+    is_noticed = bool(arguments.only) or control(arguments)
     if arguments.times:
         for seconds, name in sorted(campaign.slowest)[-15:]:
             print("%6.1f s  %s" % (seconds, name))
@@ -155,7 +196,7 @@ def main():
     print("%d cases in %.1f s, %d kills, %d records ended uncertain and were told of" % (
         counts["cases"], time.monotonic() - began, counts["kills"], counts["uncertain"]))
     print("%d passed, %d failed" % (counts["cases"] - len(campaign.failures), len(campaign.failures)))
-    return 1 if campaign.failures or not counts["cases"] else 0
+    return 1 if campaign.failures or not counts["cases"] or not is_noticed else 0
 
 
 if __name__ == "__main__":

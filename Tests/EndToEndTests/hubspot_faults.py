@@ -166,6 +166,14 @@ def gate_cases(seed, share):
     return chosen
 
 
+def control_cases(seed):
+    """Creates of companies that come late. The vendor lets two have one domain; of contacts it refuses a second with the
+    same e-mail, so that they would show nothing."""
+    return [Case(target, one, "none", seed) for target in TARGETS
+            if (target.story, target.op, target.object) == ("searchable", "batch.create", "companies")
+            for one in BROKEN if one.when == "late"]
+
+
 STORE_FILES = ["store.db-wal", "store.db"]
 POINTS = [(TARGETS[2], fault("after", "reset")), (TARGETS[3], fault("mid_batch", "answer")), (TARGETS[6], None)]
 """The runs that are killed at every system call: (target, fault)."""
