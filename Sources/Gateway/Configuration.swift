@@ -93,6 +93,10 @@ package struct Configuration: Sendable {
     package var allowedGroups: Set<UInt32> = []
     /// What `hello` must bring; nil: nothing.
     package var token: [UInt8]?
+    /// Nanoseconds after which an account that is paused is asked again whether it answers (K32).
+    package var providerProbe: UInt64 = 10_000_000_000
+    /// The same for one whose credentials the operator defined, and they are not accepted.
+    package var credentialProbe: UInt64 { 6 * providerProbe }
     /// Nanoseconds that a drain may take.
     package var drainTime: UInt64 = 30_000_000_000
     /// Stop reading commands at the end of input, but run accepted transfers to their end first.

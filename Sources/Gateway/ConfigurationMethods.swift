@@ -13,6 +13,7 @@ enum ConfigurationMethods {
             var writer = JSONWriter()
             write(session.plan, examples.mapValues { Examples(text: $0) }, into: &writer) {
                 server.writeConfigured(session, into: &$0)
+                server.writePaused(session.row.account, into: &$0)
             }
             responder.result(text: writer.bytes)
         }

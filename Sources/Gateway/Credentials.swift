@@ -69,6 +69,8 @@ final class Credentials {
     private var held: [AccountKey: Held] = [:]
     private var files: [String: KnownFile] = [:]
     private var reader: CredentialReader?
+    /// When accounts were last asked whether the operator's credentials are accepted now, on the loop's clock.
+    var lastAsked: UInt64 = 0
 
     /// - Parameter rows: of the store.
     /// - Throws: `LoopFailure` when the process is out of threads or descriptors.
@@ -129,6 +131,10 @@ final class Credentials {
     func keep(_ row: CredentialRow) { take(row) }
     func remove(of account: AccountKey) { held[account] = nil }
     func has(_ account: AccountKey) -> Bool { held[account] != nil }
+    /// They may change without a call.
+    func isDefinedByOperator(_ account: AccountKey) -> Bool {
+        if case .named = held[account] { true } else { false }
+    }
 
     /// Why exchanges of an account cannot carry what its provider asks for; nil when they can, as far as is known without
     /// asking the provider or a file.

@@ -38,7 +38,7 @@ final class Driver {
 
     init(
         loop: Loop, store: DurableStore, turn: Turn, slices: Slices, sessions: Sessions, exchanges: Exchanges,
-        sealer: Sealer
+        sealer: Sealer, probeWait: UInt64
     ) {
         self.loop = loop
         self.store = store
@@ -49,7 +49,8 @@ final class Driver {
         self.sealer = sealer
         exchangeLog = ExchangeLog(store: store, turn: turn, exchanges)
         machine = PushMachine(
-            lastIntent: store.state.lastIntent, lastError: store.state.lastError, lastEvent: store.state.lastEvent)
+            lastIntent: store.state.lastIntent, lastError: store.state.lastError, lastEvent: store.state.lastEvent,
+            probeWait: probeWait)
     }
 
     /// Facts are handled one after the other, also those that arise while one is being handled.
@@ -104,6 +105,11 @@ final class Driver {
         case .progressed(let row): onProgress(row)
         case .completed(let row): onCompleted(row)
         }
+    }
+
+    func pause(of account: AccountKey) -> AccountPause? {
+        machine.pause(
+            of: account, at: Moment(wall: loop.wallClockMilliseconds(), monotonic: loop.now, chance: 0))
     }
 
     /// The sequence of an event that somebody else is about to commit.
@@ -198,7 +204,13 @@ final class Driver {
         store.read(.unfinished(transfer: transfer, after: after, limit: limit, bytes: Self.readBytes)) {
             [self] answer in
             guard case .unfinished(let rows, let isLast) = answer else { return }
-            tell(.swept(transfer: transfer, rows.map(\.record), isLast: isLast))
+            let records = rows.map(\.record)
+            guard let row = machine.transfer(transfer) else {
+                return tell(.swept(transfer: transfer, records, isLast: isLast))
+            }
+            sessions.plan(of: row) { [self] plan in
+                tell(.swept(transfer: transfer, records, schemaKeys: plan?.schemas.map(\.key) ?? [], isLast: isLast))
+            }
         }
     }
 
@@ -227,6 +239,10 @@ final class Driver {
 
     /// Takes up what the last run left behind, then calls `done`.
     func resume(_ done: @escaping () -> Void) {
+        // A session that was taken away since is told nothing any more.
+        var pauses = store.state.pauses
+        for place in pauses.indices { pauses[place].told.removeAll { sessions.byID[$0] == nil } }
+        tell(.foundPaused(pauses))
         var left = store.state.openTransfers.count + store.state.openIntents.count + store.state.doubts.count
         func finishOne() {
             left -= 1

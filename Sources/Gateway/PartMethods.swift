@@ -35,6 +35,7 @@ enum PartMethods {
                     bodyHash: keyed.hash, created: now)
                 row.cursor = server.events.latest.packed
                 row.options = PushOptions.text(of: params)
+                row.keepLimits(of: session.plan.overridden(by: row.options).options)
                 row.life.webhooks = session.plan.routes(over: row.options)
                 row.isOpen = true
                 row.life.parts = 0

@@ -99,6 +99,7 @@ final class PlanApplication {
             return refuse(.planNotFound)
         }
         guard plan.revision == session.row.revision else { return refuseAsStale() }
+        guard !server.refuseUnconfigured(session, responder) else { return leave() }
         guard server.store.freeBytes() >= server.ceilings.freeSpace else {
             leave()
             return responder.error(.storageFull, retryAfterMilliseconds: 10_000)
@@ -116,6 +117,7 @@ final class PlanApplication {
             created: server.loop.wallClockMilliseconds())
         row.cursor = server.events.latest.packed
         row.options = plan.options
+        row.keepLimits(of: session.plan.overridden(by: plan.options).options)
         row.life.webhooks = session.plan.routes(over: plan.options)
         let changes: [Change] = [
             .transferBegun(row), .transferAccepted(sequence: row.sequence),

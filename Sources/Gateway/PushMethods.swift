@@ -110,6 +110,7 @@ private final class Push {
             created: server.loop.wallClockMilliseconds())
         row.cursor = server.events.latest.packed
         row.options = options
+        row.keepLimits(of: plan.options)
         row.life.webhooks = session.plan.routes(over: options)
     }
 

@@ -14,6 +14,7 @@ enum ResultMethods {
                 writer.key("success")
                 writer.bool(true)
                 TransferMethods.describe(row, into: &writer)
+                if row.completed == nil { server.writePaused(row.account, into: &writer) }
             }
         }
     }
@@ -39,7 +40,8 @@ enum ResultMethods {
                 var arguments = [("transfer_id", row.id.text)]
                 if let type { arguments.append(("endgrate_type", type)) }
                 if isPartial { arguments.append(("partial", "true")) }
-                write(page, arguments, rows, total, row, Payloads(plan: plan), responder)
+                let isPaused = row.completed == nil && server.driver.pause(of: row.account) != nil
+                write(page, arguments, rows, total, row, Payloads(plan: plan, isPaused: isPaused), responder)
             }
         }
     }

@@ -96,6 +96,7 @@ final class Retry {
             server.lastTransfer += 1
             row.sequence = server.lastTransfer
             row.revision = session.row.revision
+            row.keepLimits(of: plan.overridden(by: row.options).options)
             row.life.webhooks = plan.routes(over: origin.options)
             let places = old.schemas.map { schema in
                 plan.schemas.firstIndex { $0.key == schema.key }.map { Int16($0) }

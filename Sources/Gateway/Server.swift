@@ -128,7 +128,7 @@ package final class Server {
             log: log)
         driver = Driver(
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions, exchanges: exchanges,
-            sealer: sealer)
+            sealer: sealer, probeWait: configuration.providerProbe)
         events = EventLog(store: store, sessions: sessions, loop: loop, slices: slices)
         webhooks = WebhookDesk(
             loop: loop, store: store, turn: turn, slices: slices, sessions: sessions,
@@ -148,7 +148,7 @@ package final class Server {
             end(failure.exitCode)
         }
         loop.endOfTurn = { [unowned self] in endOfTurn() }
-        driver.onPublished = { [unowned self] rows in events.published(rows) }
+        driver.onPublished = { [unowned self] rows in published(rows) }
         driver.onProgress = { [unowned self] row in progressed(row) }
         driver.onUnopened = { [unowned self] in
             log.warning("sealed states in the store do not open with this key: their records are read at the provider")
@@ -309,6 +309,7 @@ package final class Server {
         turns.tick(loop)
         let now = loop.now
         for number in connections.keys.sorted() { connections[number]?.check(now: now) }
+        askPausedAgain()
         let wall = loop.wallClockMilliseconds()
         if let jump = clockWatch.look(wall: wall, monotonic: now) {
             log.warning("the clock was set forward; nothing expires for an hour", ("jump_ms", String(jump)))

@@ -91,19 +91,20 @@ struct SessionChange {
         var changed = definition.changed
         var deliveries: [DeliveryRow] = []
         switch server.credentials.given(GivenCredential(params["credentials"]), for: row.account, at: server.wall) {
-        case .nothing, .same: break
+        case .nothing: break
+        // They may have become good.
+        case .same: server.accountChanged(row.account)
         case .unknown(let meant): return responder.credentialUnknown(didYouMean: meant)
         case .other(let credential):
             changes.append(server.keep(credential, of: row.account))
+            if credential != nil { changes.append(.authenticationResolved(row.account)) }
             if !isNew { changed.append("credentials") }
         }
         let isNamed = !isNew && server.sessions.byID[row.id]?.row.account != row.account
         if isNamed { changed.append("account") }
         if isNew || isNamed || !definition.changed.isEmpty {
             server.sessions.keep(Sessions.Session(row: row, plan: plan))
-            if isEmbedded {
-                server.local.open(account: row.account.name, settings: server.settings(of: row))
-            }
+            if isEmbedded { server.local.open(account: row.account.name, settings: server.settings(of: row)) }
             changes.insert(.session(row), at: 0)
         }
         if !changes.isEmpty, let session = server.sessions.byID[row.id], server.missing(session) == nil {
@@ -117,6 +118,7 @@ struct SessionChange {
         server.turn.commit(changes) {
             server.webhooks.committed(deliveries)
             answer(row, changed: changed, secret: secrets.made, warnings)
+            server.accountChanged(row.account)
         }
     }
 

@@ -103,6 +103,7 @@ enum SessionMethods {
         writer.key("method")
         writer.string(session.plan.returnsSchemaForm ? "push+pull" : "push")
         server.writeConfigured(session, into: &writer)
+        server.writePaused(session.row.account, into: &writer)
         writer.key("save_session")
         writer.bool(session.row.expires == nil)
         writer.key("created")

@@ -34,6 +34,7 @@ enum TransferMethods {
                 list.key("success")
                 list.bool(true)
                 describe(row, into: &list)
+                if row.completed == nil { server.writePaused(row.account, into: &list) }
                 list.endObject()
                 if list.bytes.count > responder.connection.outboundLine - envelope {
                     list.bytes.removeLast(list.bytes.count - before)
@@ -82,6 +83,10 @@ enum TransferMethods {
         writer.bool(row.counts.errors > 0)
         if row.life.cancelled != nil {
             writer.key("cancelled")
+            writer.bool(true)
+        }
+        if row.life.isAborted {
+            writer.key("aborted")
             writer.bool(true)
         }
         if let origin = row.life.retryOf {

@@ -85,6 +85,8 @@ struct Batch: Sendable {
     var intent: Int64 = 0
     /// A request of it may have had an effect.
     var mayHaveBeenSent = false
+    /// Which credentials of the account its last request showed (`Breaker.credentials`).
+    var shown = 0
     /// Found in an open intent at start.
     var isRecovered = false
     var purpose = Purpose.write

@@ -54,8 +54,13 @@ package enum WireTime {
 /// Rendering of what belongs to one transfer, in the light of the session revision that it pinned.
 package struct Payloads {
     package let plan: SessionPlan
+    /// Records without an outcome wait for their account to answer.
+    package let isPaused: Bool
 
-    package init(plan: SessionPlan) { self.plan = plan }
+    package init(plan: SessionPlan, isPaused: Bool = false) {
+        self.plan = plan
+        self.isPaused = isPaused
+    }
 
     // MARK: Results
 
@@ -91,6 +96,9 @@ package struct Payloads {
                 writer.key("warnings")
                 writer.raw(outcome.warnings)
             }
+        } else if isPaused {
+            writer.key("outcome")
+            writer.plain("deferred")
         }
         writer.endObject()
     }
@@ -131,6 +139,7 @@ package struct Payloads {
         if event.kind == .error, let error = logged.error {
             return self.error(error, transferErrors: event.hasErrors, success: true, into: &writer)
         }
+        if event.kind == .providerPaused || event.kind == .providerResumed { return pause(event, into: &writer) }
         if event.kind == .webhookFailed, let delivery = logged.delivery { return failed(delivery, into: &writer) }
         writer.beginObject()
         writer.key("success")

@@ -30,12 +30,15 @@ extension PushMachine {
         guard batches[id]?.ask() == true, let batch = batches[id], let question = batch.question else {
             return batches[id]?.purpose == .doubt ? decideAnew(id) : decide(id)
         }
+        guard mayLeave(id, batch.purpose == .doubt ? .lookAgain : .lookUp) else { return }
         batches[id]?.stage = .lookingUp
         effects.append(.lookUp(batch: id, batch.account, question))
     }
 
     mutating func lookedUp(_ id: Int64, _ reply: Reply<LookupAnswer>) {
-        guard let batch = batches[id] else { return }
+        guard let purpose = batches[id]?.purpose, !hears(id, purpose == .doubt ? .lookAgain : .lookUp, reply),
+            let batch = batches[id]
+        else { return }
         guard batch.purpose != .doubt else { return lookedAgain(id, reply) }
         switch reply {
         case .answered(let answer):
@@ -155,6 +158,7 @@ extension PushMachine {
         let account = batch.account
         if batch.members.isEmpty {
             lanes[account]?.settled(batch.key)
+            ended(batch.id, of: account)
             settle(settled, unconfirmed: unconfirmed)
         } else {
             lanes[account]?.decided(batch.key, writes: batch.members)
@@ -224,20 +228,14 @@ extension PushMachine {
         guard let batch = batches[id] else { return }
         lanes[batch.account]?.advance(batch.members.lazy.map(\.record.place), .intentCommitted)
         switch batch.purpose {
-        case .write: sendWrite(id)
-        case .link: sendLinks(id)
+        case .write: send(id, .write)
+        case .link: send(id, .link)
         case .doubt: waitToLook(id)
         }
     }
 
-    private mutating func sendWrite(_ id: Int64) {
-        guard let batch = batches[id] else { return }
-        batches[id]?.stage = .exchanging
-        effects.append(.write(batch: id, batch.account, batch.request()))
-    }
-
     mutating func written(_ id: Int64, _ reply: Reply<WriteAnswer>) {
-        guard let batch = batches[id] else { return }
+        guard !hears(id, .write, reply), let batch = batches[id] else { return }
         switch reply {
         case .answered(let answers): answered(id, answers)
         case .refused(let failure):
@@ -245,8 +243,9 @@ extension PushMachine {
             goOn(batch, batch.writing.map { (batch.members[$0], .refused([failure])) }, [])
         case .refusedTogether(let failure): return bisect(id, failure)
         case .notSent, .throttled:
+            let mayHaveBeenSent = batch.mayHaveBeenSent
             again(id, .write, reply.wait(attempt: batch.attempt, chance: now.chance)) { _ in
-                .refused([Self.unavailable])
+                mayHaveBeenSent ? .uncertain(Self.noAnswer) : .refused([Self.unavailable])
             }
         case .unknown(let reason):
             guard batch.mayRepeat else { return doubt(id, reason) }
@@ -324,6 +323,7 @@ extension PushMachine {
     /// The batch is done with its resource; the next one may begin while its outcomes go to disk.
     mutating func release(_ id: Int64) {
         guard let batch = batches.removeValue(forKey: id) else { return }
+        ended(id, of: batch.account)
         if batch.intent == 0 { lanes[batch.account]?.settled(batch.key) } else { lanes[batch.account]?.answered(batch) }
     }
 
@@ -334,7 +334,7 @@ extension PushMachine {
         _ id: Int64, _ step: Batch.Step, _ wait: UInt64, givingUp: (Batch.Member) -> MemberEnd
     ) {
         guard !shedCancelled(id, step), let batch = batches[id] else { return }
-        if now.monotonic - batch.began > Self.retryWindow {
+        if now.monotonic - batch.began > batch.retryWindow {
             release(id)
             if batch.intent != 0 {
                 goOn(batch, batch.writing.map { (batch.members[$0], givingUp(batch.members[$0])) }, [])
@@ -344,8 +344,9 @@ extension PushMachine {
             }
             return
         }
-        let until = now.monotonic + wait
         batches[id]?.attempt += 1
+        guard !isPaused(batch.account) else { return hold(id, step) }
+        let until = now.monotonic + wait
         batches[id]?.stage = .waiting(until: until, retrying: step)
         wakeForNext(batch.account)
     }
@@ -353,6 +354,10 @@ extension PushMachine {
     /// An account is woken once at a time: for the first of its batches that wait.
     mutating func wakeForNext(_ account: AccountKey) {
         var next: UInt64?
+        if let pause = breakers[account]?.pause {
+            if let time = wakeOfPause(pause, account) { effects.append(.wake(account, at: time)) }
+            return
+        }
         for id in batches.keys.sorted() {
             guard let batch = batches[id], batch.account == account, case .waiting(let until, _) = batch.stage else {
                 continue
@@ -363,21 +368,32 @@ extension PushMachine {
     }
 
     mutating func woke(_ account: AccountKey) {
+        guard !wokePaused(account) else { return }
         for id in batches.keys.sorted() {
             guard let batch = batches[id], batch.account == account,
                 case .waiting(let until, let step) = batch.stage, until <= now.monotonic
             else { continue }
-            switch step {
-            case .lookUp, .lookAgain: lookUp(id)
-            case .write: sendWrite(id)
-            case .link: sendLinks(id)
-            }
+            send(id, step)
         }
         wakeForNext(account)
         plan(account)
     }
 
-    private static let unavailable = Failure(
+    /// Makes the exchange of a step.
+    mutating func send(_ id: Int64, _ step: Batch.Step) {
+        switch step {
+        case .lookUp, .lookAgain: lookUp(id)
+        case .link: sendLinks(id)
+        case .write:
+            guard mayLeave(id, step), let batch = batches[id] else { return }
+            batches[id]?.stage = .exchanging
+            effects.append(.write(batch: id, batch.account, batch.request()))
+        }
+    }
+
+    static let noAnswer = "no answer came within the retry window"
+
+    static let unavailable = Failure(
         .upstream, .unavailableUpstream,
         "The provider could not be reached within the retry window. Push the record again.")
 }

@@ -15,9 +15,18 @@ extension PushMachine {
     /// The mark is on disk.
     mutating func cancel(_ sequence: Int64, at time: Int64) {
         guard let row = trackers[sequence]?.row, row.life.cancelled == nil, row.completed == nil else { return }
+        guard trackers[sequence]?.givenUp == nil else {
+            trackers[sequence]?.noteCancelled(at: time)
+            return
+        }
         trackers[sequence]?.cancel(at: time)
-        lanes[row.account]?.cancelled.insert(sequence)
-        lanes[row.account]?.unread.removeAll { $0.transfer == sequence }
+        leaveLane(row)
+        endCancelled(sequence)
+    }
+
+    /// Ends what has not been sent of a transfer that was cancelled, by its caller or its own rule.
+    mutating func endCancelled(_ sequence: Int64) {
+        guard let row = trackers[sequence]?.row else { return }
         for id in batches.keys.sorted() {
             if let batch = batches[id], case .waiting(_, let step) = batch.stage { _ = shedCancelled(id, step) }
         }
@@ -31,7 +40,7 @@ extension PushMachine {
     }
 
     func isCancelled(_ member: Batch.Member) -> Bool {
-        trackers[member.record.place.transfer]?.row.life.cancelled != nil
+        trackers[member.record.place.transfer]?.isCancelled == true
     }
 
     mutating func sweep(_ sequence: Int64) {
@@ -41,7 +50,7 @@ extension PushMachine {
     }
 
     /// What a sweep brought: unfinished records, or such that were so when they were read.
-    mutating func swept(_ sequence: Int64, _ rows: [RecordRow], isLast: Bool) {
+    mutating func swept(_ sequence: Int64, _ rows: [RecordRow], _ schemaKeys: [String], isLast: Bool) {
         guard let tracker = trackers[sequence], !tracker.isDropped, let after = tracker.sweptThrough else { return }
         let account = tracker.row.account
         trackers[sequence]?.sweptThrough = isLast ? nil : rows.last?.place.ordinal ?? after
@@ -57,7 +66,7 @@ extension PushMachine {
         }
         trackers[sequence]?.endedInSweep = []
         if unsent.isEmpty { return sweep(sequence) }
-        settleUnsent(unsent, of: sequence)
+        settleUnsent(unsent, of: sequence, schemaKeys)
     }
 
     /// Ends the records of cancelled transfers in a batch that waits for another try of a step. The write of one that was

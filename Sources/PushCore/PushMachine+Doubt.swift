@@ -27,7 +27,7 @@ extension PushMachine {
         guard let batch = batches[id] else { return }
         let places = batch.writing
         let searchable = places.map { batch.members[$0] }.filter(\.isSearchable)
-        let isOld = now.monotonic - batch.began > Self.retryWindow
+        let isOld = now.monotonic - batch.began > batch.retryWindow
         guard !searchable.isEmpty, !isOld else { return endInDoubt(id, reason) }
         guard searchable.count == batch.members.count else {
             release(id)

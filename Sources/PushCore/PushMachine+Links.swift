@@ -19,6 +19,7 @@ extension PushMachine {
             goOn(batch, ends, rest.isEmpty ? [] : [part(of: batch, rest, .link)])
             return
         }
+        guard mayLeave(id, .link) else { return }
         batches[id]?.stage = .exchanging
         effects.append(
             .link(
@@ -34,7 +35,7 @@ extension PushMachine {
     }
 
     mutating func linked(_ id: Int64, _ reply: Reply<LinkAnswer>) {
-        guard let batch = batches[id] else { return }
+        guard !hears(id, .link, reply), let batch = batches[id] else { return }
         switch reply {
         case .answered(let refused):
             release(id)
@@ -43,7 +44,7 @@ extension PushMachine {
             release(id)
             goOn(batch, batch.members.map { Self.unmade($0, failure.text) }, [])
         case .notSent(let reason), .unknown(let reason):
-            guard now.monotonic - batch.began <= Self.retryWindow else {
+            guard now.monotonic - batch.began <= batch.retryWindow else {
                 release(id)
                 return goOn(batch, batch.members.map { Self.unmade($0, reason) }, [])
             }
@@ -66,7 +67,7 @@ extension PushMachine {
     }
 
     /// It was written, and its links are not made.
-    private static func unmade(_ member: Batch.Member, _ reason: String) -> (Batch.Member, MemberEnd) {
+    static func unmade(_ member: Batch.Member, _ reason: String) -> (Batch.Member, MemberEnd) {
         var member = member
         for link in member.unlinked {
             member.warnings.append(

@@ -37,7 +37,7 @@ extension PushMachine {
             recoveredInDoubt.append(batch.id)
             return
         }
-        effects.append(.write(batch: batch.id, intent.account, batch.request()))
+        send(batch.id, .write)
     }
 
     /// At start, when all transfers are known: what was under way is looked for, or ends as uncertain; what is only to be

@@ -32,8 +32,15 @@ extension PushMachine {
         // Records of one transfer follow one another: its tracker is out of the table for as long as they do, for else
         // it would be copied with each of them.
         var tracker: TransferTracker?
-        for (member, end) in ends {
+        for (member, decided) in ends {
             let record = member.record
+            let sequence = record.place.transfer
+            if tracker?.row.sequence != sequence {
+                if let tracker { trackers[tracker.row.sequence] = tracker }
+                tracker = trackers.removeValue(forKey: sequence)
+                if tracker?.isDropped == false { rows.touched.insert(sequence) }
+            }
+            let end = Self.asGivenUp(decided, tracker)
             let outcome = outcome(of: member, end)
             pending.finished.append((record, outcome))
             if let row = confirmedRow(member, end) { rows.confirmed.append(row) }
@@ -46,19 +53,15 @@ extension PushMachine {
                         resource: record.schema.resource.name, internalID: id, providerID: providerID,
                         confirmed: now.wall))
             }
-            let sequence = record.place.transfer
-            if tracker?.row.sequence != sequence {
-                if let tracker { trackers[tracker.row.sequence] = tracker }
-                tracker = trackers.removeValue(forKey: sequence)
-                if tracker?.isDropped == false { rows.touched.insert(sequence) }
-            }
             guard tracker?.isDropped == false else { continue }
             if let row = tracker?.row { noteDoubt(member, end, of: row) }
             let failure = Self.failure(of: end)
             tracker?.finish(record.row, outcome, errors: failure == nil ? 0 : 1)
             rows.outcomes.append(outcome)
             if outcome.kind.isWritten && tracker?.row.life.retryOf != nil { rows.retried.append(record.place) }
-            if let failure, let row = tracker?.row { note(failure, record, row, &rows) }
+            if let failure, let row = tracker?.row {
+                note(failure, record.row, schemaKey: record.schema.key, row, &rows)
+            }
         }
         if let tracker { trackers[tracker.row.sequence] = tracker }
         if let emptyTransfer { rows.touched.insert(emptyTransfer) }
@@ -68,6 +71,7 @@ extension PushMachine {
         var changes = rows.unconfirming(unconfirmed) + rows.changes
         if let answered { changes.append(.intentSettled(id: answered.intent, at: now.wall)) }
         for intent in intents { changes.append(.intent(intent.row)) }
+        pending.aborted = abortDue(rows.touched.sorted(), &changes)
         forgetDropped(ends)
         if changes.isEmpty {
             var accounts: Set<AccountKey> = []
@@ -77,15 +81,26 @@ extension PushMachine {
         }
     }
 
-    /// Ends records of a cancelled transfer that no batch has.
-    mutating func settleUnsent(_ records: [RecordRow], of sequence: Int64) {
+    /// What was not sent of a transfer that is given up is refused.
+    private static func asGivenUp(_ end: MemberEnd, _ tracker: TransferTracker?) -> MemberEnd {
+        guard case .unsent = end, let failure = tracker?.givenUp else { return end }
+        return .refused([failure])
+    }
+
+    /// Ends records of a transfer that is cancelled or given up, and that no batch has.
+    mutating func settleUnsent(_ records: [RecordRow], of sequence: Int64, _ schemaKeys: [String]) {
         var rows = SettledRows()
         var pending = PendingCommit()
+        let failure = trackers[sequence]?.givenUp
         for record in records {
             let outcome = OutcomeRow(
-                place: record.place, kind: .unsent, providerID: nil, data: [], finished: now.wall)
-            trackers[sequence]?.finish(record, outcome, errors: 0)
+                place: record.place, kind: failure == nil ? .unsent : .refused, providerID: nil, data: [],
+                finished: now.wall)
+            trackers[sequence]?.finish(record, outcome, errors: failure == nil ? 0 : 1)
             rows.outcomes.append(outcome)
+            guard let failure, let row = trackers[sequence]?.row else { continue }
+            let key = schemaKeys.indices.contains(Int(record.schema)) ? schemaKeys[Int(record.schema)] : row.schemaKey
+            note(failure, record, schemaKey: key, row, &rows)
         }
         advance(sequence, &rows)
         pending.swept = records
@@ -193,15 +208,15 @@ extension PushMachine {
     }
 
     private mutating func note(
-        _ failure: Failure, _ record: PreparedRecord, _ transfer: TransferRow, _ rows: inout SettledRows
+        _ failure: Failure, _ record: RecordRow, schemaKey: String, _ transfer: TransferRow, _ rows: inout SettledRows
     ) {
         lastError += 1
         let error = ErrorRow(
             sequence: lastError,
             id: errorIDs.next(milliseconds: now.wall, chance: UInt32(truncatingIfNeeded: now.chance)),
             session: transfer.session, transfer: transfer.sequence, transferID: transfer.id,
-            ordinal: record.place.ordinal, index: record.row.index, internalID: record.row.internalID,
-            schemaKey: record.schema.key, failure: failure, time: now.wall)
+            ordinal: record.place.ordinal, index: record.index, internalID: record.internalID, schemaKey: schemaKey,
+            failure: failure, time: now.wall)
         rows.errors.append(error)
         rows.events.append(event(.error, transfer, hasErrors: true, error: error.sequence))
     }

@@ -38,8 +38,13 @@ package enum Fact: Sendable {
     case sessionDeleted(Identifier)
     /// It is on disk that this transfer was cancelled.
     case cancelled(transfer: Int64, at: Int64)
-    /// The answer to `sweep`; `isLast`: the transfer has no unfinished record after these.
-    case swept(transfer: Int64, [RecordRow], isLast: Bool)
+    /// The answer to `sweep`, with the schema keys of the transfer's session in their order; `isLast`: the transfer has no
+    /// unfinished record after these.
+    case swept(transfer: Int64, [RecordRow], schemaKeys: [String] = [], isLast: Bool)
+    /// Accounts that were paused when the gateway went down; told before everything else.
+    case foundPaused([PauseRow])
+    /// The account has other credentials, or its sessions other settings.
+    case accountChanged(AccountKey)
 }
 
 /// What is to be done.
@@ -73,9 +78,6 @@ package struct CommitToken: Hashable, Sendable {
 
 /// Judgement about all transfers of all accounts.
 package struct PushMachine: Sendable {
-    /// A record is given up after this time without an answer (K32).
-    package static let retryWindow: UInt64 = 24 * 3600 * 1_000_000_000
-
     var trackers: [Int64: TransferTracker] = [:]
     var lanes: [AccountKey: Lane] = [:]
     var batches: [Int64: Batch] = [:]
@@ -87,6 +89,10 @@ package struct PushMachine: Sendable {
     var lastBatch: Int64 = 0
     private var lastCommit: Int64 = 0
     private var hasStarted = false
+    /// Of accounts that have failed lately, are paused, or have had other credentials.
+    var breakers: [AccountKey: Breaker] = [:]
+    /// Nanoseconds between two probes of an account that is paused (K32).
+    let probeWait: UInt64
     /// Batches of intents that were open at start and are not simply sent again: what they do depends on what else is told.
     var recoveredInDoubt: [Int64] = []
     var bisections: [Int64: Bisection] = [:]
@@ -114,9 +120,14 @@ package struct PushMachine: Sendable {
         /// Transfers as they stand with this commit; the trackers may be further already.
         var advanced: [TransferRow] = []
         var unconfirmed: Unconfirmed?
+        /// Transfers that their own rule has ended.
+        var aborted: [Int64] = []
     }
 
-    package init(lastIntent: Int64 = 0, lastError: Int64 = 0, lastEvent: Int64 = 0) {
+    package init(
+        lastIntent: Int64 = 0, lastError: Int64 = 0, lastEvent: Int64 = 0, probeWait: UInt64 = 10_000_000_000
+    ) {
+        self.probeWait = probeWait
         self.lastIntent = lastIntent
         self.lastError = lastError
         self.lastEvent = lastEvent
@@ -149,6 +160,7 @@ package struct PushMachine: Sendable {
                 if trackers[sequence]?.row.allRecords == 0 { settle([], emptyTransfer: sequence) }
             }
             for account in lanes.keys.sorted() { plan(account) }
+            startPaused()
         case .accepted(let row, let records): accept(row, records)
         case .admitted(let account, let transfer, let records, let isLast, let moreFollow):
             admit(account, transfer, records, isLast: isLast, moreFollow: moreFollow)
@@ -162,7 +174,9 @@ package struct PushMachine: Sendable {
         case .woke(let account): woke(account)
         case .sessionDeleted(let session): drop(session)
         case .cancelled(let transfer, let time): cancel(transfer, at: time)
-        case .swept(let transfer, let rows, let isLast): swept(transfer, rows, isLast: isLast)
+        case .swept(let transfer, let rows, let keys, let isLast): swept(transfer, rows, keys, isLast: isLast)
+        case .foundPaused(let rows): foundPaused(rows)
+        case .accountChanged(let account): accountChanged(account)
         }
     }
 
@@ -205,6 +219,7 @@ package struct PushMachine: Sendable {
         } else {
             lanes[row.account, default: Lane()].unread.append(Lane.Unread(transfer: row.sequence, after: -1))
         }
+        acceptedPaused(row)
         plan(row.account)
     }
 
@@ -238,13 +253,14 @@ package struct PushMachine: Sendable {
             effects.append(
                 .admit(account, transfer: next.transfer, after: next.after, limit: Lane.capacity - lane.entries.count))
         }
-        while let (key, records) = lanes[account]?.takeBatch() {
+        while mayBegin(account), let (key, records) = lanes[account]?.takeBatch() {
             lastBatch += 1
             let batch = Batch(
                 id: lastBatch, account: account, key: key, began: now.monotonic,
                 members: records.map { Batch.Member(record: $0, links: [], warnings: $0.warnings, batch: lastBatch) })
             batches[batch.id] = batch
             lanes[account]?.begin(key, records)
+            begun(batch.id, of: account)
             identify(batch.id)
         }
     }
@@ -279,6 +295,7 @@ package struct PushMachine: Sendable {
             }
         }
         if let swept = pending.swept.first { sweep(swept.place.transfer) }
+        for sequence in pending.aborted { endCancelled(sequence) }
         for batch in pending.intentsOf { intentCommitted(batch) }
         for account in accounts.sorted() { plan(account) }
     }
@@ -322,6 +339,7 @@ package struct PushMachine: Sendable {
     private mutating func drop(_ session: Identifier) {
         forgetDoubts { $0.session == session }
         var accounts: Set<AccountKey> = []
+        forgetInPauses(session)
         for sequence in trackers.keys.sorted() {
             guard let row = trackers[sequence]?.row, row.session == session else { continue }
             accounts.insert(row.account)

@@ -31,9 +31,18 @@ package struct PushOptions: Equatable, Sendable {
     package var warnsOfUnknown = false
     /// A null means that the property is absent.
     package var skipsNull = false
+    /// Milliseconds after which a record is given up that waits for an account to answer (K32).
+    package var retryWindow = PushOptions.standardRetryWindow
+    /// Nil: never.
+    package var abortIf: AbortRule?
+
+    /// 24 hours.
+    package static let standardRetryWindow: Int64 = 86_400_000
 
     /// Names of the members that a session and a push both take.
-    package static let names = ["freshness", "max_age", "match", "on_deleted", "unknown_properties", "skip_null"]
+    package static let names = [
+        "freshness", "max_age", "match", "on_deleted", "unknown_properties", "skip_null", "retry_window", "abort_if",
+    ]
 
     package init() {}
 
@@ -46,6 +55,10 @@ package struct PushOptions: Equatable, Sendable {
         if let fields = params["match"], fields.kind == .array { options.match = fields.elements.compactMap(\.string) }
         if let value = params["unknown_properties"]?.string { options.warnsOfUnknown = value == "warn" }
         if let value = params["skip_null"]?.bool { options.skipsNull = value }
+        if let seconds = params["retry_window"]?.integer {
+            options.retryWindow = max(1, seconds).multipliedClamping(by: 1_000)
+        }
+        if let rule = params["abort_if"], rule.kind == .object { options.abortIf = AbortRule(rule) }
         return options
     }
 

@@ -95,7 +95,8 @@ package enum LinkState: String, Sendable, CaseIterable {
         }
         let isRefused = warnings.contains {
             $0.name == .linkSkipped
-                && ($0.message.hasSuffix(" \(resource) \(id).") || $0.message.contains(" \(resource) \(id): "))
+                && ($0.message.hasSuffix(" \(resource) \(id).")
+                    || $0.message.hasPrefix("It was not linked to \(resource) \(id): "))
         }
         self = isRefused ? .refused : .linked
     }

@@ -331,6 +331,9 @@ package struct EventRow: Equatable, Sendable {
         case data = 1
         case completed = 2
         case error = 3
+        /// Of a session and none of its transfers, both.
+        case providerPaused = 4
+        case providerResumed = 5
         /// Only webhooks tell of it; not logged.
         case configuration = 10
         /// A delivery was given up.
@@ -343,6 +346,8 @@ package struct EventRow: Equatable, Sendable {
             case .data: "data"
             case .completed: "completed"
             case .error: "error"
+            case .providerPaused: "provider.paused"
+            case .providerResumed: "provider.resumed"
             case .configuration: "configuration"
             case .webhookFailed: "webhook.failed"
             case .progress: "progress"
@@ -357,14 +362,16 @@ package struct EventRow: Equatable, Sendable {
     package var transfer: Int64
     package var transferID: Identifier
     package var schemaKey: String
-    /// Of `data`: top-level records `first ..< end`.
+    /// Of `data`: top-level records `first ..< end`. Of `providerPaused` and `providerResumed`: `PauseReason.rawValue`.
     package var first: Int32
     package var end: Int32
     /// Of `data` and `completed`: the transfer had completed.
     package var isCompleted: Bool
     /// The transfer had had errors.
     package var hasErrors: Bool
-    /// Of `error`: sequence of its entry. Of `webhookFailed`: sequence of the delivery.
+    /// Of `error`: sequence of its entry. Of `providerPaused`: when the provider is asked again, if it will be by itself; of
+    /// `providerResumed`: since when it was paused; both milliseconds since 1970. Of
+    /// `webhookFailed`: sequence of the delivery.
     package var error: Int64?
     /// Of `completed`: top-level outcomes at that moment.
     package var counts: TransferCounts?

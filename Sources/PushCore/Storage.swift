@@ -73,6 +73,13 @@ package enum Change: Equatable, Sendable {
     /// Takes the place of what the account had.
     case credential(CredentialRow)
     case credentialRemoved(AccountKey)
+    /// The account is paused, or was so already and something of it has changed.
+    case paused(PauseRow)
+    case resumed(AccountKey)
+    /// As `transferCancelled`, by the transfer's own rule.
+    case transferAborted(sequence: Int64, at: Int64)
+    /// Open error entries of the account's sessions that say that its credentials were not accepted are dealt with.
+    case authenticationResolved(AccountKey)
     /// Pairs that a caller brings along; an internal id that is remembered already keeps what it has unless `replacing`.
     case identities([LedgerRow], replacing: Bool)
     /// Exchanges that have ended, in the order of their ends. One that only records of deleted sessions were for is
@@ -116,6 +123,7 @@ package struct StoredState: Equatable, Sendable {
     /// Plans that are kept, oldest first.
     package var plans: [PlanAge] = []
     package var credentials: [CredentialRow] = []
+    package var pauses: [PauseRow] = []
     /// Entries about unknown outcomes of records with an internal id that nobody has dealt with.
     package var doubts: [StoredDoubt] = []
 

@@ -24,6 +24,11 @@ package struct TransferLife: Equatable, Sendable {
     package var touched: Int64?
     /// Its records were only looked at for examples.
     package var isSample = false
+    /// Milliseconds that its records wait for an account that is paused; nil: the standard.
+    package var retryWindow: Int64?
+    package var abortIf: AbortRule?
+    /// It was cancelled by its own rule.
+    package var isAborted = false
     /// Nil when nobody is told by webhooks.
     package var webhooks: WebhookRoutes?
 

@@ -14,7 +14,9 @@ package struct TransferTracker: Sendable {
     var orphans: [Int32: [ResultRow.Child]] = [:]
     /// The session was deleted: what is under way ends, nothing more is reported.
     var isDropped = false
-    /// Of a cancelled transfer: the last ordinal that was swept, -1 before the first; nil when there is nothing to sweep.
+    /// Why it is given up: it has waited for its account for too long.
+    private(set) var givenUp: Failure?
+    /// Of a transfer that is cancelled or given up: the last ordinal that was swept, -1 before the first; nil when there is nothing to sweep.
     var sweptThrough: Int32?
     /// Ordinals of records that ended since the sweep under way was ordered: it may bring them as unfinished.
     var endedInSweep: Set<Int32> = []
@@ -42,7 +44,26 @@ package struct TransferTracker: Sendable {
         sweptThrough = -1
     }
 
-    var isCancelled: Bool { row.life.cancelled != nil }
+    /// The caller cancels what is being given up already: that goes on as it began.
+    mutating func noteCancelled(at time: Int64) { row.life.cancelled = time }
+
+    mutating func abort(at time: Int64) {
+        cancel(at: time)
+        row.life.isAborted = true
+    }
+
+    mutating func giveUp(_ failure: Failure) {
+        givenUp = failure
+        sweptThrough = -1
+    }
+
+    /// What has not been sent is not sent, whatever it is called then.
+    var isCancelled: Bool { row.life.cancelled != nil || givenUp != nil }
+
+    var mustAbort: Bool {
+        guard let rule = row.life.abortIf else { return false }
+        return !isCancelled && !isComplete && !isDropped && rule.strikes(row.counts)
+    }
 
     package var isComplete: Bool { row.completed != nil }
 

@@ -57,7 +57,7 @@ package struct WebhookRoutes: Equatable, Sendable {
         case .data: data
         case .completed: completed
         case .error: error
-        case .configuration, .webhookFailed, .progress: nil
+        case .configuration, .providerPaused, .providerResumed, .webhookFailed, .progress: nil
         }
     }
 

@@ -196,7 +196,9 @@ extension Change {
         case .identities(let rows, _): rows.count * 2 * Self.rowBytes
         case .exchanges(let rows): rows.count * 3 * Self.rowBytes
         case .credential(let row): row.sealed.count + 2 * Self.rowBytes
-        case .credentialRemoved, .planApplied, .planDropped, .sessionDeleted, .transferAccepted, .transferSized,
+        case .paused(let row): (row.told.count + 1) * Self.rowBytes
+        case .resumed, .transferAborted, .authenticationResolved, .credentialRemoved, .planApplied, .planDropped,
+            .sessionDeleted, .transferAccepted, .transferSized,
             .transferCancelled,
             .partsDropped, .partsExpired, .transferAdvanced, .intentSettled, .consumer, .trim, .trimExchanges,
             .deliveryProgressed:

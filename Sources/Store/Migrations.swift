@@ -32,7 +32,7 @@ enum Migrations {
 
     private static let all = [
         first, transferOptions, confirmedStates, plans, lives, credentials, deliveries, doubts, deliveryLines,
-        exchanges,
+        exchanges, pauses,
     ]
 
     /// What a start looks for among all errors: records of which nobody knows whether they were created.
@@ -76,6 +76,16 @@ enum Migrations {
     /// What is pending for one endpoint of a session, in its order.
     private static let deliveryLines = """
         CREATE INDEX delivery_line ON delivery(session, endpoint, sequence) WHERE state=0;
+        """
+
+    /// abort_share: hundredths of a percent. told: ids of sessions, with commas between them.
+    private static let pauses = """
+        ALTER TABLE transfer_life ADD COLUMN retry_window INTEGER;
+        ALTER TABLE transfer_life ADD COLUMN abort_rejects INTEGER;
+        ALTER TABLE transfer_life ADD COLUMN abort_share INTEGER;
+        ALTER TABLE transfer_life ADD COLUMN aborted INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE pause(
+            account INTEGER PRIMARY KEY, reason INTEGER NOT NULL, since INTEGER NOT NULL, told TEXT NOT NULL);
         """
 
     /// What a push says about itself beside its session (K16): JSON text, empty for nothing.

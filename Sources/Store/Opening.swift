@@ -118,6 +118,7 @@ struct Opening {
             "SELECT sequence, created FROM plan ORDER BY sequence", "load plans"
         ) { row throws(StoreFailure) in StoredState.PlanAge(sequence: row.integer(), created: row.integer()) }
         state.credentials = try database.rows(CredentialRow.select, "load credentials", CredentialRow.read)
+        state.pauses = try database.rows(PauseRow.select, "load pauses", PauseRow.read)
         state.doubts = try database.rows(
             """
             SELECT e.transfer, e.ordinal, t.id, s.id, t.revision, e.internal_id, e.schema_key

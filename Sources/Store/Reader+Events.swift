@@ -92,7 +92,7 @@ extension Reader {
         case .webhookFailed:
             logged.delivery = try event.error.flatMap { sequence throws(StoreFailure) in try deliveryRow(sequence) }
             return (logged, 0)
-        case .completed, .configuration, .progress:
+        case .completed, .configuration, .providerPaused, .providerResumed, .progress:
             return (logged, 0)
         }
     }

@@ -23,7 +23,8 @@ extension TransferRow {
             t.disable_upsert, t.idempotency_key, t.body_hash, t.created, t.completed, t.published,
             t.created_records, t.updated_records, t.unchanged_records, t.refused_records, t.uncertain_records,
             t.unsent_records, t.finished_all, t.errors, t.failed_pages, t.cursor, t.options, t.arrived=0,
-            l.sample, l.cancelled, l.retry_of, l.retry_of_id, l.parts, l.touched, l.webhooks
+            l.sample, l.cancelled, l.retry_of, l.retry_of_id, l.parts, l.touched, l.webhooks, l.retry_window,
+            l.abort_rejects, l.abort_share, l.aborted
         FROM transfer t JOIN session s ON s.number=t.session JOIN account a ON a.number=t.account
             LEFT JOIN transfer_life l ON l.transfer=t.sequence
         """

@@ -54,6 +54,10 @@ extension Writer {
             case .unconfirmed(let account, let resource, let ids): try remove(confirmed: ids, of: resource, account)
             case .credential(let row): try save(row)
             case .credentialRemoved(let account): try remove(credentialOf: account)
+            case .paused(let row): try save(row)
+            case .resumed(let account): try remove(pauseOf: account)
+            case .transferAborted(let sequence, let time): try abort(sequence, at: time)
+            case .authenticationResolved(let account): try resolve(authenticationOf: account)
             case .identities(let rows, let replaces): for row in rows { try insert(row, replacing: replaces) }
             case .exchanges(let rows): for row in rows { try insert(row) }
             }

@@ -8,7 +8,12 @@ extension Writer {
         guard life != TransferLife() else { return }
         var binder = RowBinder(
             try database.statement(
-                "INSERT INTO transfer_life VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", "write life of transfer"))
+                """
+                INSERT INTO transfer_life(
+                    transfer, cancelled, retry_of, retry_of_id, parts, touched, sample, webhooks, retry_window,
+                    abort_rejects, abort_share, aborted)
+                VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                """, "write life of transfer"))
         binder.put(sequence)
         life.put(into: &binder)
         try binder.run()
@@ -170,6 +175,10 @@ extension TransferLife {
         binder.put(touched)
         binder.put(isSample)
         binder.put(webhooks?.text ?? [])
+        binder.put(retryWindow)
+        binder.put(abortIf?.rejects.map(Int64.init))
+        binder.put(abortIf?.hundredths.map(Int64.init))
+        binder.put(isAborted)
     }
 
     /// All columns are null when the transfer has no row of its life; `sample` comes first and tells.
@@ -182,5 +191,10 @@ extension TransferLife {
         parts = row.optionalInteger().map { Int32(clamping: $0) }
         touched = row.optionalInteger()
         webhooks = WebhookRoutes(text: row.optionalBytes() ?? [])
+        retryWindow = row.optionalInteger()
+        abortIf = AbortRule(
+            rejects: row.optionalInteger().map { Int32(clamping: $0) },
+            hundredths: row.optionalInteger().map { Int32(clamping: $0) })
+        isAborted = row.optionalInteger() == 1
     }
 }

@@ -69,6 +69,8 @@ enum Help {
           --allow-uid ID          lets another user in; repeatable. Default: root and the user it runs as
           --allow-gid ID          lets a group in, also as a supplementary group; repeatable
           --token-file FILE       asks each connection for the token in this file (mode 0600), given with hello
+          --provider-probe 10s    how often an account that is paused is asked whether it answers again; six times as long
+                                  for one whose --credential is not accepted
           --drain 30s             how long a stop may take (1500ms with stdio)
           --log info              debug, info, warning or error; JSON lines on stderr (warning with stdio)
           --keep-transfers 30d    how long a completed transfer and its results are kept; never shorter than its events

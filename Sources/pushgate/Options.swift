@@ -15,6 +15,7 @@ struct Options {
         "max-reply-line", "max-event-payload", "event-pause", "reply-pause", "stall-time", "line-time",
         "inbound-memory", "outbound-memory", "synchronous-time", "min-free-space", "parts-time", "keep-transfers",
         "keep-events", "webhook-allow", "webhook-retries", "max-endpoint-deliveries",
+        "provider-probe",
     ]
     private static let switches: Set<String> = ["wait", "keep", "json"]
 
@@ -107,6 +108,10 @@ struct Options {
         try readRetention(into: &configuration.retention)
         try readWebhooks(into: &configuration.webhooks)
         if let time = try duration("drain") { configuration.drainTime = time }
+        if let time = try duration("provider-probe") {
+            guard time >= 10_000_000 else { throw Exit.usage("--provider-probe must be at least 10ms.") }
+            configuration.providerProbe = time
+        }
         configuration.allowedUsers = Set(try ids("allow-uid"))
         configuration.allowedGroups = Set(try ids("allow-gid"))
         if let path = self["token-file"] { configuration.token = try Paths.token(at: path) }

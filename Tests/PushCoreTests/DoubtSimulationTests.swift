@@ -5,7 +5,7 @@ import Testing
 /// Providers that recognise no repeat, take creates and updates apart, link afterwards or refuse together: from one seed,
 /// with crashes, lost requests, lost answers and writes that are done after the gateway gave up.
 @Suite struct DoubtSimulationTests {
-    private static func searchable(_ provider: inout ProviderDescription) {
+    static func searchable(_ provider: inout ProviderDescription) {
         provider.recoveryClass = .searchable
         provider.settleMilliseconds = 40
         provider.resources = provider.resources.map { resource in
@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    private static func apart(_ provider: inout ProviderDescription) {
+    static func apart(_ provider: inout ProviderDescription) {
         provider.splitsWrites = true
         provider.linksAfter = true
     }

@@ -33,6 +33,19 @@ struct SimulatedHouse {
     private(set) var writes = 0
     /// Of all requests: these many in a hundred are lost before or after their effect.
     let lossPercent: UInt64
+    /// How the account fares.
+    var weather = Weather.fair
+    /// Nanoseconds that are waited for something to happen by itself.
+    var patience: UInt64 = .max
+    /// Batches with an exchange under way that left while the account was paused.
+    private var probes: Set<Int64> = []
+
+    enum Weather {
+        case fair
+        /// Every request comes to nothing, as far as can be seen.
+        case down
+        case unauthorized
+    }
 
     static let rules = [
         MatchRule(field: "email", kind: .email), MatchRule(field: "phone", kind: .phone),
@@ -85,7 +98,20 @@ struct SimulatedHouse {
     mutating func tell(_ fact: Fact) {
         time += 1_000
         let moment = Moment(wall: Int64(time / 1_000_000), monotonic: time, chance: random.next())
-        for effect in machine.handle(fact, at: moment) { carryOut(effect) }
+        switch fact {
+        case .lookedUp(let batch, _), .written(let batch, _), .linked(let batch, _): probes.remove(batch)
+        default: break
+        }
+        let effects = machine.handle(fact, at: moment)
+        if machine.pausedAccounts == 0 { probes = [] }
+        for effect in effects { carryOut(effect) }
+    }
+
+    /// Nothing leaves for an account that is paused but one probe at a time.
+    private mutating func noteExchange(_ batch: Int64) {
+        guard machine.pausedAccounts > 0 else { return }
+        probes.insert(batch)
+        if probes.count > 1 { complaints.append("two probes at a time") }
     }
 
     private mutating func carryOut(_ effect: Effect) {
@@ -96,7 +122,9 @@ struct SimulatedHouse {
                 .admitted(account, transfer: transfer, prepare(rows, transfer), isLast: isLast, moreFollow: false))
         case .sweep(let transfer, let after, let limit):
             let (rows, isLast) = store.unfinished(transfer, after: after, limit: min(limit, 3))
-            answers.append(.swept(transfer: transfer, rows.map(\.record), isLast: isLast))
+            answers.append(
+                .swept(
+                    transfer: transfer, rows.map(\.record), schemaKeys: plan.schemas.map(\.key), isLast: isLast))
         case .readLedger(let batch, let scope, let resource, let ids):
             answers.append(.ledgerRead(batch: batch, store.known(scope, resource, ids)))
         case .readConfirmed(let batch, let scope, let resource, let internalIDs, let ids):
@@ -110,7 +138,11 @@ struct SimulatedHouse {
                 complaints.append("a read of more than it takes")
             }
             let rules = plan.schemas.first { $0.resource.name == request.resource }?.resource.matchRules ?? []
-            let isLost = chance(100) < lossPercent
+            noteExchange(batch)
+            if weather == .unauthorized {
+                return answers.append(.lookedUp(batch: batch, .refused(Self.unauthorized)))
+            }
+            let isLost = weather == .down || chance(100) < lossPercent
             answers.append(
                 .lookedUp(
                     batch: batch, isLost ? .notSent("lost") : .answered(provider.read(request, rules, at: time))))
@@ -127,6 +159,8 @@ struct SimulatedHouse {
         trace.append("write \(request.key) \(request.items.map { $0.target ?? "new" })")
         let underWay = answers.count { if case .written = $0 { true } else { false } }
         mostWritesUnderWay = max(mostWritesUnderWay, underWay + 1)
+        noteExchange(batch)
+        if weather == .unauthorized { return answers.append(.written(batch: batch, .refused(Self.unauthorized))) }
         if description.splitsWrites && Set(request.items.map { $0.target == nil }).count > 1 {
             complaints.append("creates and updates in one write")
         }
@@ -140,7 +174,7 @@ struct SimulatedHouse {
                 .written(batch: batch, request.items.count > 1 ? .refusedTogether(failure) : .refused(failure)))
             return
         }
-        guard chance(100) < lossPercent else {
+        guard weather == .down || chance(100) < lossPercent else {
             answers.append(.written(batch: batch, .answered(provider.write(request, at: time))))
             return
         }
@@ -157,11 +191,15 @@ struct SimulatedHouse {
         }
     }
 
+    private static let unauthorized = Failure(.authentication, .unauthorizedUpstream, "no")
+
     private mutating func link(_ batch: Int64, _ request: LinkRequest) {
         trace.append("link \(request.key) \(request.items.map(\.id))")
         if !description.linksAfter { complaints.append("links apart from a record") }
         if request.items.contains(where: { $0.links.isEmpty }) { complaints.append("a request for no link") }
-        let isLost = chance(100) < lossPercent
+        noteExchange(batch)
+        if weather == .unauthorized { return answers.append(.linked(batch: batch, .refused(Self.unauthorized))) }
+        let isLost = weather == .down || chance(100) < lossPercent
         if !isLost || chance(2) == 0 { provider.link(request) }
         answers.append(.linked(batch: batch, isLost ? .unknown("lost") : .answered([:])))
     }
@@ -176,7 +214,7 @@ struct SimulatedHouse {
     mutating func step() -> Bool {
         let choices = answers.count + (commits.isEmpty ? 0 : 1)
         if choices == 0 {
-            guard let next = wakes.map(\.1).min() else { return false }
+            guard let next = wakes.map(\.1).min(), next < time || next - time <= patience else { return false }
             time = max(time, next)
             let due = wakes.filter { $0.1 <= time }
             wakes.removeAll { $0.1 <= time }
@@ -207,6 +245,8 @@ struct SimulatedHouse {
         machine = PushMachine(
             lastIntent: store.intents.keys.max() ?? 0, lastError: store.errors.last?.sequence ?? 0,
             lastEvent: store.events.last?.sequence ?? 0)
+        probes = []
+        tell(.foundPaused(store.pauses.sorted { $0.key < $1.key }.map(\.value)))
         tell(.inDoubt(store.doubts(plan)))
         for row in store.openTransfers {
             tell(.resumed(row, finished: store.finished(row.sequence, from: row.published)))
@@ -257,8 +297,10 @@ struct SimulatedHouse {
         var row = TransferRow(
             sequence: sequence, id: ids.next(milliseconds: Int64(sequence), chance: 7), session: plan.session,
             account: account, revision: 1, schemaKey: "crm-contact", records: Int32(items.count),
-            allRecords: Int32(rows.count), disableUpsert: disableUpsert, idempotencyKey: nil, bodyHash: [], created: 0)
+            allRecords: Int32(rows.count), disableUpsert: disableUpsert, idempotencyKey: nil, bodyHash: [],
+            created: Int64(time / 1_000_000))
         row.options = Array(options.utf8)
+        row.keepLimits(of: plan.overridden(by: row.options).options)
         // The writer takes orders in turn: what was ordered before is on disk before.
         while !commits.isEmpty {
             let (changes, token) = commits.removeFirst()

@@ -11,6 +11,7 @@ struct SimulatedStore {
     private(set) var confirmed: [String: ConfirmedRow] = [:]
     private(set) var errors: [ErrorRow] = []
     private(set) var events: [EventRow] = []
+    private(set) var pauses: [AccountKey: PauseRow] = [:]
     /// Violations of what a store may be asked to keep.
     private(set) var complaints: [String] = []
 
@@ -57,7 +58,13 @@ struct SimulatedStore {
         case .part, .partsDropped, .partsExpired, .transferSized, .retryShifts, .retriesWritten, .errorsResolved,
             .outcomesReplaced, .examples:
             complaints.append("the machine does not order \(change)")
-        case .session, .sessionDeleted, .consumer, .trim, .credential, .credentialRemoved: break
+        case .session, .sessionDeleted, .consumer, .trim, .credential, .credentialRemoved, .authenticationResolved:
+            break
+        case .paused(let row): pauses[row.account] = row
+        case .resumed(let account): pauses[account] = nil
+        case .transferAborted(let sequence, let time):
+            transfers[sequence]?.life.cancelled = time
+            transfers[sequence]?.life.isAborted = true
         case .exchanges, .trimExchanges: break
         case .planBegun, .planned, .planReady, .planApplied, .planDropped: break
         case .deliveries, .deliveryProgressed, .deliveriesReplayed, .webhookSecrets: break

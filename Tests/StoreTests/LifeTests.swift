@@ -42,6 +42,14 @@ import Testing
                 $0.parts = 3
                 $0.touched = 8
             },
+            life {
+                $0.retryWindow = 60_000
+                $0.abortIf = AbortRule(rejects: 4, hundredths: nil)
+            },
+            life {
+                ($0.cancelled, $0.isAborted) = (9, true)
+                $0.abortIf = AbortRule(rejects: nil, hundredths: 1_250)
+            },
         ]
         for (place, life) in lives.enumerated() {
             var row = Sample.transfer(Int64(place + 1))
@@ -52,7 +60,7 @@ import Testing
             ])
         }
         for (place, life) in lives.enumerated() { #expect(transfer(scene, Int64(place + 1))?.life == life) }
-        #expect(scene.count("transfer_life") == 3, "an ordinary push writes nothing more")
+        #expect(scene.count("transfer_life") == 5, "an ordinary push writes nothing more")
         try scene.reopen()
         #expect(scene.store.state.openTransfers.map(\.life) == lives)
         scene.end()

@@ -291,6 +291,10 @@ export interface RecordOptions {
   unknownProperties?: "error" | "warn";
   /** A null is as good as absent: it clears nothing. */
   skipNull?: boolean;
+  /** Seconds that a record waits for an account that is paused; then it is refused. */
+  retryWindow?: number;
+  /** Ends a transfer that goes wrong: what has not been sent by then is unsent. `{}` for never. */
+  abortIf?: { rejects_percent?: number; rejects?: number };
   /** Do not recognise records by match keys; `id` and `internal_id` still do. */
   disableUpsert?: boolean;
   /** Further members of the call, in the spelling of the wire or in camelCase. */
@@ -538,7 +542,7 @@ export interface LoggedEvent {
   /** Opaque: keep it, hand it back, compare it for equality only. */
   cursor: string;
   time: string;
-  type: "data" | "completed" | "error" | "progress" | "webhook.failed" | (string & {});
+  type: "data" | "completed" | "error" | "progress" | "provider.paused" | "provider.resumed" | "webhook.failed" | (string & {});
   /** What a webhook of this type carries. */
   data: any;
 }

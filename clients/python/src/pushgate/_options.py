@@ -29,6 +29,11 @@ class RecordOptions(TypedDict, total=False):
     """What a property is that the schema does not have: an error of its record, or a warning."""
     skip_null: bool
     """A null is as good as absent: it clears nothing."""
+    retry_window: int
+    """Seconds that a record waits for an account that is paused; then it is refused."""
+    abort_if: Mapping[str, Any]
+    """Ends a transfer that goes wrong: `rejects` refused records, or `rejects_percent` of the finished ones (counted from
+    100). What has not been sent by then is unsent. `{}` for never."""
     disable_upsert: bool
     """Do not recognise records by match keys; `id` and `internal_id` still do."""
 
