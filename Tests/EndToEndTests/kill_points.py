@@ -115,22 +115,34 @@ def count_calls(base):
         story.prepare()
         story.run(strace("-o", log, "-e", "trace=" + ",".join(CALLS)))
         story.stop()
-        counts = collections.Counter()
-        with open(log, errors="replace") as file:
-            for line in file:
-                found = re.match(r"(\d+)\s+(\w+)\((.*)", line)
-                if not found:
-                    continue
-                thread, call, rest = found.groups()
-                names = [os.path.basename(path) for path in re.findall(r'<(/[^>]*)>|"(/[^"]*)"', rest) for path in path if path]
-                name = next((name for name in names if name in FILES), None)
-                counts[call, name, thread] += 1
+        return calls_in(log, FILES)
     finally:
         story.close()
+
+
+def calls_in(log, files):
+    """The same of a file that strace wrote: of calls on one of these files by file, of all others by call alone."""
+    counts = collections.Counter()
+    with open(log, errors="replace") as file:
+        for line in file:
+            found = re.match(r"(\d+)\s+(\w+)\((.*)", line)
+            if not found:
+                continue
+            thread, call, rest = found.groups()
+            names = [os.path.basename(path) for path in re.findall(r'<(/[^>]*)>|"(/[^"]*)"', rest) for path in path if path]
+            name = next((name for name in names if name in files), None)
+            counts[call, name, thread] += 1
     most = collections.Counter()
     for (call, name, _), count in counts.items():
         most[call, name] = max(most[call, name], count)
     return sorted(most.items(), key=str)
+
+
+def spread(counted, wanted):
+    """So many points of all, spread evenly: (call, file or None, number)."""
+    every = [(call, name, number) for (call, name), most in counted for number in range(1, most + 1)]
+    wanted = min(wanted, len(every))
+    return [every[place * len(every) // wanted] for place in range(wanted)]
 
 
 def play(base, call, name, number):
@@ -173,10 +185,8 @@ def main():
         total = 1
     else:
         counted = count_calls(base)
-        every = [(call, name, number) for (call, name), most in counted for number in range(1, most + 1)]
-        total = len(every)
-        wanted = min(arguments.points, total)
-        points = [every[place * total // wanted] for place in range(wanted)]
+        total = sum(most for _, most in counted)
+        points = spread(counted, arguments.points)
         print("%d system calls of the run: %s" % (total, ", ".join(
             "%s%s %d" % (call, " " + name if name else "", most) for (call, name), most in counted)))
     began, killed, failed = time.monotonic(), 0, 0

@@ -1,10 +1,10 @@
 """The control port: a second HTTP/1.1 port on loopback, never the API's. Tests read the truth and set the stage here.
 
 GET  /state ?portal= &object=        living records, values, links
-GET  /effects ?since=N               log entries after number N
-GET  /requests ?since=N              requests with operation, fault and true status
-GET  /report                         meters (use, peak, refused), counts by operation, discouraged habits, late commits
-GET  /faults    POST /faults {rules, replace?}    DELETE /faults
+GET  /effects ?since=N &portal=      log entries after number N
+GET  /requests ?since=N &portal=     requests with operation, fault and true status
+GET  /report ?portal=                meters (use, peak, refused), counts by operation, discouraged habits, late commits
+GET  /faults    POST /faults {rules, replace?}    DELETE /faults ?portal= (only rules that match this one)
 POST /clock {offset_ms | advance_ms}
 POST /meters/reset {portal?}
 POST /portals {id, tokens, settings, …}           POST /settings {portal, settings}
@@ -60,16 +60,22 @@ class Control:
         server, personality = self.server, self.server.personality
         name = (request.method, request.path)
         since = int(request.argument("since", "0"))
+        portal = request.argument("portal")
+        wanted = None if portal is None else int(portal)
+
+        def of_portal(entries):
+            return [entry for entry in entries if wanted is None or entry["portal"] == wanted]
+
         if name == ("GET", "/state"):
-            return self.upstream.state(request.argument("portal"), request.argument("object"))
+            return self.upstream.state(portal, request.argument("object"))
         if name == ("GET", "/effects"):
-            return server.effects.entries[since:]
+            return of_portal(server.effects.entries[since:])
         if name == ("GET", "/requests"):
-            return [entry for entry in server.journal.entries if entry["n"] > since]
+            return of_portal(entry for entry in server.journal.entries if entry["n"] > since)
         if name == ("GET", "/report"):
-            return self.report()
+            return self.report(wanted)
         if request.path == "/faults":
-            return self.faults(request.method, source)
+            return self.faults(request.method, source, wanted)
         if name == ("POST", "/clock"):
             server.clock.offset_ms = int(source.get("offset_ms", server.clock.offset_ms)) + int(source.get("advance_ms", 0))
             return {"offset_ms": server.clock.offset_ms, "now": server.clock.now()}
@@ -81,10 +87,10 @@ class Control:
             return self.change(request.path, source, personality)
         raise LookupError("no such control call")
 
-    def faults(self, method: str, source: dict):
+    def faults(self, method: str, source: dict, portal=None):
         plan = self.server.faults
         if method == "DELETE":
-            plan.clear()
+            plan.clear(portal)
         elif method == "POST":
             kept = plan.rules
             if source.get("replace"):
@@ -120,17 +126,24 @@ class Control:
                         token.association_burst.reset()
         return None
 
-    def report(self) -> dict:
+    def report(self, wanted=None) -> dict:
+        """Of every portal, or of one: `mishaps`, which are the simulator's own, are always all."""
         server, portals = self.server, self.server.personality.portals
         now = server.clock.now()
+        requests = [entry for entry in server.journal.entries if wanted is None or entry["portal"] == wanted]
         meters = {str(portal.id): {name: meter.report(now) for name, meter in portal.meters().items()}
-                  for portal in portals.portals.values()}
+                  for portal in portals.portals.values() if wanted in (None, portal.id)}
         for token in portals.tokens.values():
+            if wanted not in (None, token.portal):
+                continue
             known = meters[str(token.portal)].setdefault("bursts", [])
             known.append({"kind": token.kind, **token.burst.report(now)})
-        calls = Counter(entry["op"] for entry in server.journal.entries)
-        refused = sum(1 for entry in server.journal.entries if entry["status"] == 429 and entry["fault"] is None)
+        calls = Counter(entry["op"] for entry in requests)
+        refused = sum(1 for entry in requests if entry["status"] == 429 and entry["fault"] is None)
+        discouraged = {habit: count for habit, count in server.personality.discouraged.items()
+                       if wanted is None or habit.startswith(f"{wanted}/")}
+        pending = sum(1 for portal in server.pending.values() if wanted in (None, portal))
         return {"meters": meters, "calls": dict(sorted(calls.items(), key=lambda pair: str(pair[0]))),
-                "requests": len(server.journal.entries), "rate_refusals": refused,
-                "discouraged": dict(server.personality.discouraged), "late_commits_pending": len(server.pending),
+                "requests": len(requests), "rate_refusals": refused,
+                "discouraged": discouraged, "late_commits_pending": pending,
                 "effects": len(server.effects.entries), "mishaps": server.mishaps, "now": now}

@@ -32,7 +32,7 @@ def encoded(answer: Answer, request):
 def reset(writer):
     """Ends the connection by RST: what is still in our send buffer is dropped."""
     link = writer.transport.get_extra_info("socket")
-    if link is not None:
+    if link is not None and link.fileno() >= 0:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
     raise HangUp()

@@ -107,8 +107,8 @@ class FaultPlan:
             made.append(Rule(source, self._made))
         self.rules += made
 
-    def clear(self):
-        self.rules = []
+    def clear(self, portal=None):
+        self.rules = [rule for rule in self.rules if portal is not None and rule.match.get("portal") != portal]
 
     def pick(self, facts: dict, request):
         for rule in self.rules:

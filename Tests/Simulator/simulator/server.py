@@ -77,7 +77,8 @@ class Server:
         self.effects = effects
         self.clock = clock
         self.journal = journal
-        self.pending = set()
+        self.pending = {}
+        """The portals of effects that are yet to come, by their tasks."""
         self.connections = set()
         self.port = None
         self.mishaps = 0
@@ -166,8 +167,8 @@ class Server:
         if rule.when == "after":
             return self.perform(call)
         task = asyncio.get_running_loop().create_task(self.commit_late(call, float(rule.get("late_ms", 1000)) / 1000))
-        self.pending.add(task)
-        task.add_done_callback(self.pending.discard)
+        self.pending[task] = call.facts["portal"]
+        task.add_done_callback(lambda task: self.pending.pop(task, None))
         if rule.do in ("status", "html", "empty", "reset", "close", "cut_head", "garbage", "stall"):
             return self.personality.broken(call, rule)
         return await asyncio.shield(task)

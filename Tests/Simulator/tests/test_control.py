@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 import unittest
 
 from stage import DATED, Simulator, StageTest
@@ -28,6 +29,28 @@ class ControlTests(StageTest):
         self.assertNotEqual(entries[0]["digest"], entries[1]["digest"])
         last = self.simulator.control("GET", "/effects?since=0")[-1]
         self.assertEqual(last, self.simulator.logged()[-1])
+
+    def test_several_accounts_can_be_used_at_a_time(self):
+        other = next(self.numbers)
+        self.simulator.control("POST", "/portals", {"id": other, "tokens": ["pat-other"], "settings": self.settings})
+        for portal in (self.portal, other):
+            self.simulator.control("POST", "/faults", {"rules": [
+                {"match": {"portal": portal}, "when": "late", "late_ms": 400, "do": "status"}]})
+        self.assertEqual(self.call("POST", f"{DATED}/companies", {"properties": {"name": "mine"}}).status, 500)
+        pending = [self.simulator.control("GET", f"/report?portal={portal}")["late_commits_pending"]
+                   for portal in (self.portal, other)]
+        self.assertEqual(pending, [1, 0])
+        self.simulator.control("DELETE", f"/faults?portal={self.portal}")
+        rules = self.simulator.control("GET", "/faults")["rules"]
+        self.assertEqual([rule["match"]["portal"] for rule in rules], [other])
+        deadline = time.monotonic() + 10
+        while self.simulator.control("GET", "/report")["late_commits_pending"]:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        for name in ("effects", "requests"):
+            entries = [self.simulator.control("GET", f"/{name}?portal={portal}") for portal in (self.portal, other)]
+            self.assertEqual([len(found) for found in entries], [1, 0], name)
+        self.assertEqual(self.simulator.control("GET", f"/report?portal={other}")["requests"], 0)
 
     def test_records_deleted_and_edited_upstream(self):
         contact = self.create("contacts", email="a@example.com")
