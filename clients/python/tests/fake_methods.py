@@ -366,7 +366,7 @@ class MoreMethods:
     # -- catalogue and control --
 
     def do_getIntegrations(self, peer: Any, params: Json, after: After) -> Json:
-        return {"providers": [{"provider": {"name": "local"}}]}
+        return {"providers": [{"provider": {"name": "hubspot"}}, {"provider": {"name": "local"}}]}
 
     def do_getTypes(self, peer: Any, params: Json, after: After) -> Json:
         return {"types": [{"endgrate_type": "crm-contact"}]}
