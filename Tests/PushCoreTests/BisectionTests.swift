@@ -47,7 +47,7 @@ import Testing
     }
 
     /// In the midst of it the house goes down again and again.
-    @Test(arguments: Seeds.some(40)) func badRecordsAreFoundOverRestarts(seed: Int) throws {
+    @Test(arguments: Seeds.some(16)) func badRecordsAreFoundOverRestarts(seed: Int) throws {
         var house = try SimulatedHouse(
             seed: UInt64(seed), lossPercent: seed % 2 == 0 ? 0 : 20, latenessMilliseconds: 30
         ) { provider in

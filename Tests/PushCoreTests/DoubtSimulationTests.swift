@@ -21,14 +21,14 @@ import Testing
         provider.linksAfter = true
     }
 
-    @Test(arguments: Seeds.some(60))
+    @Test(arguments: Seeds.some(24))
     func recordsAndLinksArriveOnceWhereTheyAreSentApart(seed: Int) throws {
         let house = try SimulatedHouse(
             seed: UInt64(seed), lossPercent: seed % 3 == 0 ? 0 : 25, adjust: Self.apart)
         try PushSimulationTests().story(house)
     }
 
-    @Test(arguments: Seeds.some(80))
+    @Test(arguments: Seeds.some(32))
     func whatIsSearchableArrivesOnceWhateverIsLost(seed: Int) throws {
         let house = try SimulatedHouse(seed: UInt64(seed), lossPercent: 25, latenessMilliseconds: 40) { provider in
             Self.searchable(&provider)

@@ -5,7 +5,7 @@ import Testing
 /// What may have been created is not created again under the same internal id.
 @Suite struct IdentityDoubtTests {
     /// Blind contacts, in many versions, with losses and crashes: at most one record an internal id, whatever happens.
-    @Test(arguments: Seeds.some(60))
+    @Test(arguments: Seeds.some(24))
     func aBlindRecordIsMadeAtMostOnce(seed: Int) throws {
         var house = try SimulatedHouse(seed: UInt64(seed), lossPercent: 30, latenessMilliseconds: 30) { provider in
             provider.recoveryClass = .blind

@@ -7,7 +7,7 @@ import Testing
 @Suite struct LedgerSimulationTests {
     private static let freshness = ["ledger", "ledger", "ledger", "verify", "force"]
 
-    @Test(arguments: Seeds.some(80))
+    @Test(arguments: Seeds.some(32))
     func whatTheLedgerCallsUnchangedIsAsPushed(seed: Int) throws {
         var house = try SimulatedHouse(seed: UInt64(seed), lossPercent: seed % 3 == 0 ? 0 : 20)
         var last: [Int: String] = [:]

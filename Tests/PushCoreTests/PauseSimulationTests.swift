@@ -75,7 +75,7 @@ import Testing
         #expect((reason == nil) == house.store.pauses.isEmpty)
     }
 
-    @Test(arguments: Seeds.some(80))
+    @Test(arguments: Seeds.some(32))
     func nothingFailsAndNothingIsThereTwice(seed: Int) throws {
         var house = try SimulatedHouse(seed: UInt64(seed), lossPercent: seed % 3 == 0 ? 0 : 15)
         try run(&house, options: [""], cancels: false)
@@ -98,7 +98,7 @@ import Testing
     }
 
     /// Short windows and cancelled transfers: whatever is not written says why, once.
-    @Test(arguments: Seeds.some(80))
+    @Test(arguments: Seeds.some(32))
     func whatIsGivenUpSaysSoOnce(seed: Int) throws {
         var house = try SimulatedHouse(seed: UInt64(5_000 + seed), lossPercent: seed % 3 == 0 ? 0 : 15)
         try run(
@@ -131,7 +131,7 @@ import Testing
 
     /// Where an answer that is lost has to be looked for, the pause waits for the settle time and the settle time for the
     /// pause.
-    @Test(arguments: Seeds.some(80))
+    @Test(arguments: Seeds.some(32))
     func whatIsInDoubtIsLookedForWhenTheAccountAnswersAgain(seed: Int) throws {
         var house = try SimulatedHouse(
             seed: UInt64(9_000 + seed), lossPercent: 15, latenessMilliseconds: seed % 3 == 0 ? 40 : 0

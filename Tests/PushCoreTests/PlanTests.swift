@@ -42,7 +42,7 @@ import Testing
         .create: .created, .update: .updated, .unchanged: .unchanged, .ambiguous: .refused, .invalid: .refused,
     ]
 
-    @Test(arguments: Seeds.some(60))
+    @Test(arguments: Seeds.some(24))
     func whatIsPlannedIsWhatAPushOfItDoes(seed: Int) throws {
         var house = try house(seed: UInt64(seed), seed % 4 == 0 ? #""freshness":"ledger","# : "")
         if seed % 3 > 0 { _ = house.push(items(&house, 30)) }

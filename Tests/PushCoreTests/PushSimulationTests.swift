@@ -4,7 +4,7 @@ import Testing
 
 /// The whole way of a push, from one seed: order, crashes, lost requests and lost answers as chance will have it.
 @Suite struct PushSimulationTests {
-    @Test(arguments: Seeds.some(80))
+    @Test(arguments: Seeds.some(32))
     func everyAcceptedRecordArrivesOnceWhateverHappens(seed: Int) throws {
         try story(SimulatedHouse(seed: UInt64(seed), lossPercent: seed % 3 == 0 ? 0 : 25))
     }
@@ -48,7 +48,7 @@ import Testing
 
     /// Cancels at any time, whatever else happens: every record ends, what is unsent was never sent, and what was sent is
     /// told as it ended.
-    @Test(arguments: Seeds.some(80))
+    @Test(arguments: Seeds.some(32))
     func aCancelledTransferEndsWhateverHappens(seed: Int) throws {
         var house = try SimulatedHouse(seed: UInt64(1_000 + seed), lossPercent: seed % 3 == 0 ? 0 : 25)
         var version = 0
@@ -110,7 +110,7 @@ import Testing
 
     /// Batches of one resource are under way together. What was pushed does not tell that a record by its id and one by
     /// its e-mail or phone are the same one: only the provider's answer does, while the other batch is being written.
-    @Test(arguments: Seeds.some(60))
+    @Test(arguments: Seeds.some(24))
     func versionsUnderDifferentKeysOfOneRecordAreWrittenInOrder(seed: Int) throws {
         var house = try SimulatedHouse(seed: UInt64(seed), lossPercent: seed % 2 == 0 ? 0 : 20)
         let first: JSONValue = [
@@ -156,7 +156,7 @@ import Testing
 
     /// A record that goes by its internal id waits for its children; one by the e-mail of the same record comes after it
     /// and waits for nobody.
-    @Test(arguments: Seeds.some(30))
+    @Test(arguments: Seeds.some(12))
     func aRecordThatWaitsIsNotPassedByALaterOneOfItsProviderRecord(seed: Int) throws {
         var house = try SimulatedHouse(seed: UInt64(seed), lossPercent: seed % 2 == 0 ? 0 : 20)
         let first: JSONValue = [
