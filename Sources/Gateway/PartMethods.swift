@@ -78,18 +78,19 @@ enum PartMethods {
     static func append(_ server: Server, _ call: Call, _ params: JSONView, _ responder: Responder) {
         guard server.hasSpace(responder) else { return }
         let number = Int32(clamping: params["seq"]?.integer ?? 0)
-        let hasher = BodyHash(params, without: ["transfer_id"])
-        server.slices.addUnlessDone { deadline in
-            guard hasher.advance(until: deadline) else { return false }
-            let hash = hasher.finish()
-            server.open(params, responder) { entry, row in
-                guard let entry else { return repeated(server, row, number, hash, responder) {} }
-                if number < row.life.parts ?? 0 {
-                    return repeated(server, row, number, hash, responder) { entry.leave() }
+        // The place in line is taken at once: a long part must not be overtaken by what was sent after it.
+        server.open(params, responder) { entry, row in
+            let hasher = BodyHash(params, without: ["transfer_id"])
+            server.slices.addUnlessDone { deadline in
+                guard hasher.advance(until: deadline) else { return false }
+                let hash = hasher.finish()
+                if let entry, number >= row.life.parts ?? 0 {
+                    Append(server, entry, number, hash, params, responder).begin()
+                } else {
+                    repeated(server, row, number, hash, responder) { entry?.leave() }
                 }
-                Append(server, entry, number, hash, params, responder).begin()
+                return true
             }
-            return true
         }
     }
 
