@@ -76,12 +76,14 @@ extension Lane {
     }
 
     /// Puts those members of a batch back that have come upon a provider record which an earlier batch is changing, or
-    /// has changed meanwhile.
+    /// has changed meanwhile. Not those of a cancelled transfer: the sweep may have passed them, and they are ended where
+    /// the batch is decided.
     mutating func stepAside(_ batch: inout Batch) {
         guard let flow = flows[batch.key.resource], !flow.targets.isEmpty || !flow.changed.isEmpty else { return }
         let answer = batch.answer
         var members = batch.members
         members.removeAll { member in
+            guard !cancelled.contains(member.record.place.transfer) else { return false }
             let ids = member.mayConcern(answer)
             if let target = ids.first(where: { flow.targets[$0] != nil }) {
                 flows[batch.key.resource]?.targets[target]?.append(member.record.place)
