@@ -12,13 +12,7 @@ extension HTTPProvider: ExchangePrices {
     }
 
     package func tally(of request: WriteRequest) -> ExchangeTally {
-        guard let write = WriteRun(request, Self.nobody, self) else { return ExchangeTally() }
-        var tally = write.tally
-        let linked = request.items.filter { !$0.links.isEmpty }.map {
-            LinkRequest.Item(trace: $0.trace, id: $0.target ?? "", links: $0.links)
-        }
-        tally += self.tally(of: LinkRequest(resource: request.resource, key: request.key, items: linked))
-        return tally
+        WriteRun(request, Self.nobody, self)?.tally ?? ExchangeTally()
     }
 
     package func tally(of request: LinkRequest) -> ExchangeTally {

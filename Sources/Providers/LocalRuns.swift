@@ -49,7 +49,7 @@ package enum ProviderRuns {
             return LocalRun(
                 exchange: codec.encode(request, account: account), operation: .create, decode: codec.decodeWrite)
         }
-        return LinkedWriteRun(request, account, provider) ?? RefusedRun(resource: request.resource)
+        return WriteRun(request, account, provider) ?? RefusedRun(resource: request.resource)
     }
 
     package static func link(

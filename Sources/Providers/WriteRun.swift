@@ -3,9 +3,8 @@ import PushCore
 
 // Theory of operation.
 //
-// A write is one request with an effect: creates, or updates. (A write that holds both goes out as two; if one of them ends
-// in doubt, its records are not mentioned in the answer, which is what doubt is.) The answer is taken apart record by
-// record. What it says is believed only where it can be told whom it is about: by the trace that was sent along, by the
+// A write is one request with an effect: creates, or updates, never both (`ProviderDescription.splitsWrites`). The answer
+// is taken apart record by record. What it says is believed only where it can be told whom it is about: by the trace that was sent along, by the
 // record's id, by values that only one item has. An item that nothing is said of is in doubt, and so are all when nothing
 // is said at all.
 //
@@ -29,7 +28,6 @@ package struct WriteRun: ProviderRun {
     /// Updated records that are to be read, by id.
     private var readers: [String: [Int]] = [:]
     private var isReading = false
-    private let writes: Int
 
     init?(_ request: WriteRequest, _ account: AccountKey, _ provider: HTTPProvider) {
         guard let resource = provider.resources[request.resource] else { return nil }
@@ -37,7 +35,6 @@ package struct WriteRun: ProviderRun {
         self.resource = resource
         self.account = account
         self.request = request
-        writes = Set(request.items.filter(Self.isWritten).map { $0.target == nil }).count
     }
 
     /// An update of no field only stands for its links.
@@ -45,7 +42,7 @@ package struct WriteRun: ProviderRun {
 
     /// The exchanges that it takes when all goes well.
     var tally: ExchangeTally {
-        var tally = ExchangeTally(writes: writes)
+        var tally = ExchangeTally(writes: request.items.contains(where: Self.isWritten) ? 1 : 0)
         let update = resource.operations[.update]
         let isRead = update?.readsAgain == true || update?.done.isEmpty == false
         let read = Set(request.items.filter { isRead || !Self.isWritten($0) }.compactMap(\.target))
@@ -56,10 +53,9 @@ package struct WriteRun: ProviderRun {
 
     package mutating func begin() -> RunStep<WriteAnswer> {
         var made: [ProviderCall] = []
-        for isCreate in [true, false] {
-            let items = request.items.filter { Self.isWritten($0) && ($0.target == nil) == isCreate }
-            guard !items.isEmpty else { continue }
-            guard let operation = resource.operations[isCreate ? .create : .update] else {
+        let items = request.items.filter(Self.isWritten)
+        if let first = items.first {
+            guard let operation = resource.operations[first.target == nil ? .create : .update] else {
                 return RunStep(reply: .refused(Self.unsupported))
             }
             made.append(
@@ -112,15 +108,15 @@ package struct WriteRun: ProviderRun {
         case .accepted(let root): accept(root, items, operation)
         case .throttled(let milliseconds):
             guard milliseconds <= CallBook<Subject>.longestWait else {
-                setBack(.throttled(milliseconds: milliseconds), items)
+                setback.note(.throttled(milliseconds: milliseconds))
                 break
             }
             return RunStep(calls: [calls.repeated(.write(items), call, after: milliseconds)])
-        case .notSent(let reason): setBack(.notSent(reason), items)
-        case .unknown(let reason): setBack(.unknown(reason), items)
+        case .notSent(let reason): setback.note(.notSent(reason))
+        case .unknown(let reason): setback.note(.unknown(reason))
         case .missing(let text):
             guard items.count == 1, items[0].target != nil else {
-                setBack(.refused(Failure(.upstream, .refusedUpstream, text)), items)
+                setback.note(.refused(Failure(.upstream, .refusedUpstream, text)))
                 break
             }
             answers[items[0].trace] = .notFound(text)
@@ -129,21 +125,11 @@ package struct WriteRun: ProviderRun {
             answers[item.trace] = .written(id: id, isNew: false, data: [], refusedLinks: [])
             readers[id, default: []].append(item.trace)
         case .badContent(let failure):
-            setBack(items.count > 1 ? .refusedTogether(failure) : .refused(failure), items)
-        case .refused(let failure): setBack(.refused(failure), items)
+            setback.note(items.count > 1 ? .refusedTogether(failure) : .refused(failure))
+        case .refused(let failure): setback.note(.refused(failure))
         }
         guard calls.isEmpty else { return RunStep() }
         return readOrFinish()
-    }
-
-    /// Of a write in two requests, one of which went well, the other's fate belongs to its records.
-    private mutating func setBack(_ reply: Reply<WriteAnswer>, _ items: [WriteItem]) {
-        guard writes > 1 else { return setback.note(reply) }
-        switch reply {
-        case .refused(let failure), .refusedTogether(let failure):
-            for item in items { answers[item.trace] = .refused(failure) }
-        case .answered, .notSent, .throttled, .unknown: setback.note(reply)
-        }
     }
 
     private mutating func accept(_ root: JSONView, _ items: [WriteItem], _ operation: Operation) {
@@ -188,7 +174,7 @@ package struct WriteRun: ProviderRun {
         if let reply = setback.reply {
             // What is in doubt beside answers is simply not among them.
             if case .unknown = reply, !answers.isEmpty { return RunStep(reply: .answered(answers)) }
-            if answers.isEmpty || writes < 2 { return RunStep(reply: reply) }
+            return RunStep(reply: reply)
         }
         return RunStep(reply: .answered(answers))
     }

@@ -79,11 +79,14 @@ import Testing
 
     @Test func exchangesOfAWriteAreToldApart() throws {
         let items = try EngineScene.items(
-            [#"{"city":"A"}"#, #"{"city":"B"}"#, #"{"city":"C"}"#], targets: [nil, "5", nil])
+            [#"{"city":"A"}"#, #"{"city":"B"}"#, #"{"city":"C"}"#], targets: ["4", "5", "6"])
         var walk = Walk(try scene.write(items))
-        #expect(walk.open.map(\.about) == [.traces([0, 2]), .traces([1])])
+        #expect(walk.open.map(\.about) == [.traces([0, 1, 2])])
         walk.end(EngineScene.answer(429, "{}", [("retry-after", "1")]))
-        #expect(walk.open.map(\.attempt) == [1, 2])
-        #expect(walk.open[1].about == .traces([0, 2]))
+        #expect(walk.open.map(\.attempt) == [2])
+        #expect(walk.open[0].about == .traces([0, 1, 2]))
+        walk.end(EngineScene.results(EngineScene.record("4"), EngineScene.record("6")))
+        #expect(walk.open.map(\.operation) == [.read])
+        #expect(walk.open.map(\.about) == [.traces([0, 2])], "read again are those that were answered")
     }
 }

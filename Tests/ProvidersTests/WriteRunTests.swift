@@ -189,25 +189,6 @@ import Testing
             walk.answer?[0]
                 == .written(id: "12", isNew: false, data: Array(EngineScene.record("12").utf8), refusedLinks: []))
     }
-
-    // MARK: Two requests in one
-
-    @Test func createsAndUpdatesGoApartAndDoubtAboutOneIsNoDoubtAboutTheOther() throws {
-        let items = try EngineScene.items([Self.two[0], #"{"city":"B"}"#], targets: [nil, "12"])
-        var walk = Walk(try scene.write(items))
-        #expect(walk.open.map(\.operation) == [.create, .update])
-        walk.end(EngineScene.answer(502, ""))
-        walk.end(EngineScene.results(EngineScene.record("12")))
-        #expect(walk.answer?.keys.sorted() == [1])
-        walk = Walk(try scene.write(items))
-        walk.end(EngineScene.answer(400, #"{"message":"bad"}"#))
-        walk.end(EngineScene.answer(502, ""))
-        #expect(walk.answer == [0: .refused(Failure(.upstream, .refusedUpstream, "bad"))])
-        walk = Walk(try scene.write(items))
-        walk.end(EngineScene.answer(502, ""))
-        walk.end(EngineScene.answer(502, ""))
-        #expect(walk.seen == .unknown("status 502"))
-    }
 }
 
 @Suite struct LinkRunTests {

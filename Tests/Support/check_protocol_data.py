@@ -55,8 +55,8 @@ def check_known(known, types, providers, report):
 
 def check_providers(providers, types, schemas, report):
     """Manifests have the form that schemas/manifest.json describes, and fit the types."""
-    if not providers or "manifest" not in schemas:
-        report.add("providers", "", "no providers, or no schemas/manifest.json")
+    if "local" not in providers or "manifest" not in schemas:
+        report.add("providers", "", "no providers/local.json, or no schemas/manifest.json")
         return
     for name, manifest in providers.items():
         file = f"providers/{name}.json"
