@@ -43,30 +43,18 @@ enum IdentityMethods {
     private static func write(
         _ rows: [LedgerRow], _ isLast: Bool, _ keys: [String: String], _ server: Server, _ responder: Responder
     ) {
-        var list = JSONWriter(reserving: 128 * rows.count)
-        let room = responder.connection.outboundLine - envelope
-        var shown = 0
+        var list = AnswerList(room: responder.connection.outboundLine - envelope, reserving: 128 * rows.count)
         server.slices.addUnlessDone { deadline in
-            var isFull = false
-            while shown < rows.count && !isFull {
-                let before = list.bytes.count
-                write(rows[shown], keys[rows[shown].resource] ?? "", into: &list)
-                if list.bytes.count > room && shown > 0 {
-                    list.bytes.removeLast(list.bytes.count - before)
-                    isFull = true
-                } else {
-                    shown += 1
-                }
-                if shown & 31 == 0 && Clock.monotonic() > deadline { return false }
+            while list.shown < rows.count {
+                let row = rows[list.shown]
+                guard list.add(takesFirst: true, { write(row, keys[row.resource] ?? "", into: &$0) }) else { break }
+                if list.shown & 31 == 0 && Clock.monotonic() > deadline { return false }
             }
             responder.object { writer in
                 writer.key("success")
                 writer.bool(true)
-                writer.key("identities")
-                writer.beginArray()
-                if shown > 0 { writer.raw(list.bytes) }
-                writer.endArray()
-                if let last = rows.prefix(shown).last, !isLast || shown < rows.count {
+                list.write("identities", into: &writer)
+                if let last = rows.prefix(list.shown).last, !isLast || list.shown < rows.count {
                     writer.key("next")
                     writer.string(IdentityCursor.text(last))
                 }

@@ -67,26 +67,19 @@ enum PlanMethods {
         let query = Query.planned(sequence: row.sequence, offset: page.offset, limit: page.limit, bytes: room)
         server.store.read(query) { answer in
             guard case .planned(let results) = answer else { return responder.error(.internal) }
-            var list = JSONWriter(reserving: min(room, 256 * results.count))
-            var shown = 0
+            var list = AnswerList(room: room, reserving: 256 * results.count)
             for result in results {
-                let before = list.bytes.count
-                result.write(plan, into: &list)
-                if list.bytes.count > room {
-                    if shown == 0 {
-                        return responder.result(text: list.bytes + [UInt8](repeating: 0x20, count: envelope))
-                    }
-                    list.bytes.removeLast(list.bytes.count - before)
-                    break
-                }
-                shown += 1
+                guard list.add({ result.write(plan, into: &$0) }) else { break }
             }
-            write(row, page, list.bytes, shown, warnings, responder)
+            guard list.shown > 0 || list.refusedBytes == 0 else {
+                return responder.tooLarge(list.refusedBytes + envelope)
+            }
+            write(row, page, list, warnings, responder)
         }
     }
 
     private static func write(
-        _ row: PlanRow, _ page: Page, _ list: [UInt8], _ shown: Int, _ warnings: [Warning], _ responder: Responder
+        _ row: PlanRow, _ page: Page, _ list: AnswerList, _ warnings: [Warning], _ responder: Responder
     ) {
         responder.object { writer in
             writer.key("success")
@@ -96,11 +89,8 @@ enum PlanMethods {
             writer.key("expires_at")
             writer.string(WireTime.text(row.expires))
             page.meta(
-                "planTransfer", [("plan_id", row.id.text)], total: Int(row.records), shown: shown, into: &writer)
-            writer.key("records")
-            writer.beginArray()
-            if shown > 0 { writer.raw(list) }
-            writer.endArray()
+                "planTransfer", [("plan_id", row.id.text)], total: Int(row.records), shown: list.shown, into: &writer)
+            list.write("records", into: &writer)
             writer.key("summary")
             row.summary(into: &writer)
             writer.key("calls")

@@ -42,17 +42,20 @@ final class Responder {
 
     /// A rendered result; over the outbound line it becomes `result_too_large`.
     func result(text: [UInt8]) {
-        guard text.count <= connection.outboundLine else {
-            return error(.resultTooLarge) { writer in
-                writer.key("limit")
-                writer.integer(self.connection.outboundLine)
-                writer.key("size")
-                writer.integer(text.count)
-            }
-        }
+        guard text.count <= connection.outboundLine else { return tooLarge(text.count) }
         guard begin(), let replyTo else { return }
         connection.conversation.reply(to: replyTo, resultText: text)
         connection.markDirty()
+    }
+
+    /// A result of so many bytes, with what is around it, is longer than the outbound line.
+    func tooLarge(_ bytes: Int) {
+        error(.resultTooLarge) { writer in
+            writer.key("limit")
+            writer.integer(self.connection.outboundLine)
+            writer.key("size")
+            writer.integer(bytes)
+        }
     }
 
     func error(_ reply: ErrorReply) {

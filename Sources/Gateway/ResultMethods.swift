@@ -63,29 +63,18 @@ enum ResultMethods {
         _ page: Page, _ arguments: [(String, String)], _ rows: [ResultRow], _ total: Int, _ transfer: TransferRow,
         _ payloads: Payloads, _ responder: Responder
     ) {
-        let room = responder.connection.outboundLine - envelope
-        var list = JSONWriter(reserving: min(room, 256 * rows.count))
-        var shown = 0
+        var list = AnswerList(room: responder.connection.outboundLine - envelope, reserving: 256 * rows.count)
         for row in rows {
-            let before = list.bytes.count
-            payloads.row(row, into: &list)
-            if list.bytes.count > room {
-                if shown == 0 {
-                    return responder.result(text: list.bytes + [UInt8](repeating: 0x20, count: envelope))
-                }
-                list.bytes.removeLast(list.bytes.count - before)
-                break
-            }
-            shown += 1
+            guard list.add({ payloads.row(row, into: &$0) }) else { break }
+        }
+        guard list.shown > 0 || list.refusedBytes == 0 else {
+            return responder.tooLarge(list.refusedBytes + envelope)
         }
         responder.object { writer in
             writer.key("success")
             writer.bool(true)
-            page.meta("getData", arguments, total: total, shown: shown, into: &writer)
-            writer.key("transfer_data")
-            writer.beginArray()
-            if shown > 0 { writer.raw(list.bytes) }
-            writer.endArray()
+            page.meta("getData", arguments, total: total, shown: list.shown, into: &writer)
+            list.write("transfer_data", into: &writer)
             writer.key("transfer_errors")
             writer.bool(transfer.counts.errors > 0)
         }
@@ -110,17 +99,13 @@ enum ResultMethods {
             session: session, transfer: transfer, resolved: resolved, offset: page.offset, limit: page.limit)
         server.store.read(query) { answer in
             guard case .errors(let rows, let total) = answer else { return responder.error(.internal) }
-            var list = JSONWriter()
-            var shown = 0
+            var list = AnswerList(room: responder.connection.outboundLine - envelope)
             for row in rows {
                 guard let plan = server.sessions.byID[row.session]?.plan else { continue }
-                let before = list.bytes.count
-                Payloads(plan: plan).error(row, transferErrors: true, success: false, into: &list)
-                if list.bytes.count > responder.connection.outboundLine - envelope {
-                    list.bytes.removeLast(list.bytes.count - before)
-                    break
+                let fits = list.add {
+                    Payloads(plan: plan).error(row, transferErrors: true, success: false, into: &$0)
                 }
-                shown += 1
+                guard fits else { break }
             }
             var arguments: [(String, String)] = []
             if let transfer { arguments.append(("transfer_id", transfer.text)) }
@@ -129,11 +114,8 @@ enum ResultMethods {
             responder.object { writer in
                 writer.key("success")
                 writer.bool(true)
-                page.meta("getErrors", arguments, total: total, shown: shown, into: &writer)
-                writer.key("errors")
-                writer.beginArray()
-                if shown > 0 { writer.raw(list.bytes) }
-                writer.endArray()
+                page.meta("getErrors", arguments, total: total, shown: list.shown, into: &writer)
+                list.write("errors", into: &writer)
             }
         }
     }

@@ -26,21 +26,17 @@ enum TransferMethods {
         let page = Page(params)
         server.store.read(.transferPage(filter, offset: page.offset, limit: page.limit)) { answer in
             guard case .transferPage(let rows, let total) = answer else { return responder.error(.internal) }
-            var list = JSONWriter()
-            var shown = 0
+            var list = AnswerList(room: responder.connection.outboundLine - envelope)
             for row in rows {
-                let before = list.bytes.count
-                list.beginObject()
-                list.key("success")
-                list.bool(true)
-                describe(row, into: &list)
-                if row.completed == nil { server.writePaused(row.account, into: &list) }
-                list.endObject()
-                if list.bytes.count > responder.connection.outboundLine - envelope {
-                    list.bytes.removeLast(list.bytes.count - before)
-                    break
+                let fits = list.add { writer in
+                    writer.beginObject()
+                    writer.key("success")
+                    writer.bool(true)
+                    describe(row, into: &writer)
+                    if row.completed == nil { server.writePaused(row.account, into: &writer) }
+                    writer.endObject()
                 }
-                shown += 1
+                guard fits else { break }
             }
             let arguments = ["session_id", "endgrate_type", "state"].compactMap { name in
                 params[name: name]?.string.map { (name, $0) }
@@ -48,11 +44,8 @@ enum TransferMethods {
             responder.object { writer in
                 writer.key("success")
                 writer.bool(true)
-                page.meta("listTransfers", arguments, total: total, shown: shown, into: &writer)
-                writer.key("transfers")
-                writer.beginArray()
-                if shown > 0 { writer.raw(list.bytes) }
-                writer.endArray()
+                page.meta("listTransfers", arguments, total: total, shown: list.shown, into: &writer)
+                list.write("transfers", into: &writer)
             }
         }
     }

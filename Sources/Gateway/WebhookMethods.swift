@@ -22,32 +22,23 @@ enum WebhookMethods {
 
     /// As many as the line takes; the rest is behind `next` (K30).
     private static func write(_ rows: [DeliveryRow], _ isLast: Bool, _ server: Server, _ responder: Responder) {
-        var list = JSONWriter(reserving: 512 * rows.count)
-        let room = responder.connection.outboundLine - envelope
-        var shown = 0
+        var list = AnswerList(room: responder.connection.outboundLine - envelope, reserving: 512 * rows.count)
         server.slices.addUnlessDone { deadline in
-            var isFull = false
-            while shown < rows.count && !isFull {
-                let before = list.bytes.count
-                list.beginObject()
-                Payloads.describe(rows[shown], into: &list)
-                list.endObject()
-                if list.bytes.count > room && shown > 0 {
-                    list.bytes.removeLast(list.bytes.count - before)
-                    isFull = true
-                } else {
-                    shown += 1
+            while list.shown < rows.count {
+                let row = rows[list.shown]
+                let fits = list.add(takesFirst: true) { writer in
+                    writer.beginObject()
+                    Payloads.describe(row, into: &writer)
+                    writer.endObject()
                 }
-                if shown & 31 == 0 && Clock.monotonic() > deadline { return false }
+                guard fits else { break }
+                if list.shown & 31 == 0 && Clock.monotonic() > deadline { return false }
             }
             responder.object { writer in
                 writer.key("success")
                 writer.bool(true)
-                writer.key("deliveries")
-                writer.beginArray()
-                if shown > 0 { writer.raw(list.bytes) }
-                writer.endArray()
-                next(rows.prefix(shown).last, unless: isLast && shown == rows.count, into: &writer)
+                list.write("deliveries", into: &writer)
+                next(rows.prefix(list.shown).last, unless: isLast && list.shown == rows.count, into: &writer)
             }
             return true
         }
