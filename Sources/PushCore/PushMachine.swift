@@ -253,7 +253,9 @@ package struct PushMachine: Sendable {
             effects.append(
                 .admit(account, transfer: next.transfer, after: next.after, limit: Lane.capacity - lane.entries.count))
         }
-        while mayBegin(account), let (key, records) = lanes[account]?.takeBatch() {
+        while mayBegin(account), let (key, taken) = lanes[account]?.takeBatch() {
+            let records = leavingOutDropped(taken, account)
+            guard !records.isEmpty else { continue }
             lastBatch += 1
             let batch = Batch(
                 id: lastBatch, account: account, key: key, began: now.monotonic,
@@ -263,6 +265,14 @@ package struct PushMachine: Sendable {
             begun(batch.id, of: account)
             identify(batch.id)
         }
+    }
+
+    /// A record that was under way when its session went may have come back to wait: it is dropped now.
+    private mutating func leavingOutDropped(_ records: [PreparedRecord], _ account: AccountKey) -> [PreparedRecord] {
+        func isDropped(_ record: PreparedRecord) -> Bool { trackers[record.place.transfer]?.isDropped ?? true }
+        guard records.contains(where: isDropped) else { return records }
+        lanes[account]?.end(records.filter(isDropped).map(\.place), .dropped)
+        return records.filter { !isDropped($0) }
     }
 
     // MARK: Commits

@@ -207,6 +207,19 @@ private struct Walk {
         try tell(.accepted(Scene.transfer(1, records: 1), records: [record(1)]), [one: [.planned]])
         try tell(.accepted(Scene.transfer(2, records: 1), records: [record(2)]), [two: []])
         try tell(.sessionDeleted(Identifier(high: 1, low: 1)), [one: [], two: [.dropped]])
+
+        // One that was under way, and would be looked for again.
+        try begin()
+        try tell(
+            .accepted(Scene.transfer(1, records: 1), records: [record(1, 0, internalID: "x")]), [one: [.planned]])
+        try tell(.ledgerRead(batch: 1, ["x": "9"]))
+        let known = try Scene.known("9", "{}")
+        try tell(.lookedUp(batch: 1, .answered(Scene.answer([known]))), [one: [.decidedToWrite]])
+        try tell(.committed(token), [one: [.intentCommitted]])
+        try tell(.sessionDeleted(Identifier(high: 1, low: 1)), [one: []])
+        try tell(.written(batch: 1, .answered([0: .notFound("gone")])), [one: [.putBack, .dropped]])
+        #expect(
+            !effects.contains { if case .readLedger = $0 { true } else { false } }, "nothing more is asked about it")
     }
 
     /// Cancelled while waiting, while being identified, and while a request that never left waits for another try.
